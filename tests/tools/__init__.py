@@ -1,0 +1,1 @@
+"""Tools for the tests themselves: MicroPython interpreters and how to run code on them."""
