@@ -1,0 +1,135 @@
+"""The composition root: reads like the board's parts list, in power-up order."""
+
+import asyncio
+import sys
+
+from app import status
+from app.clock import Clock
+from app.parts import build_streams
+from app.session import Session
+from config.loader import load, load_secrets
+from config.public import public
+from storage.spool import Spool
+
+CONFIG = "/config.json"
+SECRETS = "/secrets.json"
+LAST_GOOD = "/config.good.json"
+SHIP_AT_END_S = 120  # how long a finished recording waits for its collector before the board leaves it to the next start
+
+
+class Board:
+    """Everything that exists once on a board."""
+
+    def __init__(self, config, secrets):
+        self.clock = Clock()
+        self.streams, absent = build_streams(config, self.clock, status.log)
+        storage = config["storage"]
+        max_kb = storage["max_kb"]
+        self.spool = Spool(
+            storage["root"],
+            config["device"],
+            reserve_bytes=storage["reserve_kb"] * 1024,
+            max_bytes=None if max_kb is None else max_kb * 1024,
+            when_full=storage["when_full"],
+            keep_acknowledged=storage["keep_acknowledged"],
+        )
+        for line in self.spool.recover():
+            status.log("recovered " + line)
+        facts = {
+            "device": config["device"],
+            "config": public(config),
+            "code": _first_line("/code.sha256"),
+            "micropython": sys.version,
+            "absent": absent,
+        }
+        self.session = Session(self.spool, self.streams, self.clock, facts)
+        self.shipper = _shipper(config.get("upload"), secrets, self.spool)
+        self.duration_s = config["schedule"]["duration_s"]
+
+
+def _first_line(path):
+    try:
+        with open(path) as file:
+            return file.readline().strip()
+    except OSError:
+        return None
+
+
+def _shipper(upload, secrets, spool):
+    """-> the task that ships the spool, or None when nothing is to be uploaded."""
+    if not upload or not upload.get("https"):
+        return None
+    from transport.backoff import Backoff
+    from transport.https import Https
+    from transport.shipper import Shipper
+
+    https = upload["https"]
+    ca = None
+    if https["ca_file"]:
+        with open(https["ca_file"], "rb") as file:
+            ca = file.read()
+    transport = Https(
+        spool, url=https["url"], ca=ca, token=secrets.get("https_token"), timeout_s=upload["timeout_s"]
+    )
+    backoff = Backoff(upload["backoff_min_s"], upload["backoff_max_s"])
+    return Shipper(spool, transport, interval_s=upload["interval_s"], backoff=backoff)
+
+
+async def _watch(board):
+    """Print the status once a second, obey the console. -> why the session ends."""
+    console = status.Console()
+    session = board.session
+    ticks = 0
+    while True:
+        await asyncio.sleep_ms(100)
+        ticks += 1
+        if ticks % 10 == 0:
+            status.show(status.snapshot("recording", session, board.spool, board.shipper))
+        if session.failure:
+            return "error"
+        if board.duration_s is not None and session.seconds() >= board.duration_s:
+            return "duration"
+        command = console.line()
+        if command == "stop":
+            return "stop"
+        if command:
+            status.log("unknown command %r; there is: stop" % command)
+
+
+async def _record(board):
+    """One session from begin to the last upload."""
+    board.session.begin()
+    status.log("session %s: %s" % (board.session.name, ", ".join(stream.name for stream in board.streams)))
+    shipping = asyncio.create_task(board.shipper.run()) if board.shipper else None
+    reason = await _watch(board)
+    await board.session.end(reason)
+    await _finish(board, shipping)
+
+
+async def _finish(board, shipping):
+    status.show(status.snapshot("shipping", board.session, board.spool, board.shipper))
+    if board.shipper:
+        shipping.cancel()
+        await asyncio.sleep_ms(0)
+        await board.shipper.drain(SHIP_AT_END_S)
+        await board.shipper.close()
+    status.show(status.snapshot("done", board.session, board.spool, board.shipper))
+
+
+def run():
+    """Boot the recorder. -> exit code: 0 = recorded and closed, 1 = a sensor, the flash or the code failed, 2 = the configuration."""
+    config, errors = load(CONFIG, LAST_GOOD)
+    secrets, secret_errors = load_secrets(SECRETS)
+    for error in errors + secret_errors:
+        status.log("configuration: %s" % error)
+    if config is None:
+        return 2
+    board = Board(config, secrets)
+    if not board.streams:
+        status.log("no sensor answers: nothing to record")
+        return 1
+    try:
+        asyncio.run(_record(board))
+    except KeyboardInterrupt:
+        asyncio.run(board.session.end("stop"))
+    return 1 if board.session.failure else 0

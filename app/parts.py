@@ -1,0 +1,93 @@
+"""From the configuration to objects: the one table that knows which driver a name stands for."""
+
+import machine
+
+from app.recorder import Recorder
+from app.ring import BlockRing
+from app.sampler import Sampler
+from storage.segment import SegmentWriter, StreamInfo
+
+
+def open_bus(spec):
+    """-> ``machine.I2C`` or ``machine.SPI`` for an entry of the configuration's ``buses``."""
+    if spec["kind"] == "i2c":
+        return machine.I2C(spec["id"], scl=machine.Pin(spec["scl"]), sda=machine.Pin(spec["sda"]), freq=spec["freq_hz"])
+    return machine.SPI(
+        spec["id"],
+        baudrate=spec["freq_hz"],
+        sck=machine.Pin(spec["sck"]),
+        mosi=machine.Pin(spec["mosi"]),
+        miso=machine.Pin(spec["miso"]),
+    )
+
+
+def _imu(driver, spec, buses):
+    pin = spec["int_pin"]
+    cs = spec["cs"]
+    return driver(
+        buses[spec["bus"]],
+        address=spec["address"],
+        cs=None if cs is None else machine.Pin(cs, machine.Pin.OUT, value=1),
+        int_pin=None if pin is None else machine.Pin(pin, machine.Pin.IN),
+        rate_hz=spec["rate_hz"],
+        accel_range_g=spec["accel_range_g"],
+        gyro_range_dps=spec["gyro_range_dps"],
+        measure=tuple(spec["measure"]),
+    )
+
+
+def _lsm6dsox(spec, buses):
+    from drivers.lsm6dsox import LSM6DSOX
+
+    return _imu(LSM6DSOX, spec, buses)
+
+
+def _i2s_mic(spec, buses):
+    from drivers.i2s_mic import I2SMic, open_i2s
+
+    i2s = open_i2s(
+        spec["id"],
+        sck=spec["sck"],
+        ws=spec["ws"],
+        sd=spec["sd"],
+        rate_hz=spec["rate_hz"],
+        ibuf_bytes=spec["ibuf_bytes"],
+    )
+    return I2SMic(i2s, rate_hz=spec["rate_hz"], shift=spec["shift"], ibuf_bytes=spec["ibuf_bytes"])
+
+
+DRIVERS = {"lsm6dsox": (_lsm6dsox, "npy"), "i2s_mic": (_i2s_mic, "wav")}
+
+
+class Stream:
+    """One sensor's way through the board: driver, ring, sampler and, once a session has begun, recorder."""
+
+    def __init__(self, name, spec, buses, clock):
+        make, extension = DRIVERS[spec["driver"]]
+        self.name = name
+        self.driver = driver = make(spec, buses)
+        self.ring = BlockRing(spec["block_frames"] * driver.frame_bytes, spec["ring_blocks"])
+        self.sampler = Sampler(driver, self.ring, clock, spec["block_frames"])
+        self.info = StreamInfo(
+            name, extension, driver.channels, driver.units, driver.scale, driver.rate_hz, spec["segment_frames"]
+        )
+        self.recorder = None
+
+    def attach(self, spool):
+        """Give the stream a writer (its buffers are made here, once)."""
+        writer = SegmentWriter(spool, self.info)
+        self.recorder = Recorder(self.info, self.ring, writer, spool, self.driver.frame_bytes)
+
+
+def build_streams(config, clock, log):
+    """-> (streams, {name: why it is absent}). A missing chip stops only its own stream."""
+    buses = {name: open_bus(spec) for name, spec in config["buses"].items()}
+    streams = []
+    absent = {}
+    for name, spec in config["streams"].items():
+        try:
+            streams.append(Stream(name, spec, buses, clock))
+        except (OSError, ValueError) as error:
+            absent[name] = str(error)
+            log("stream %s is absent: %s" % (name, error))
+    return streams, absent

@@ -1,0 +1,78 @@
+"""The producer: takes frames out of one driver and puts them into its ring, without allocating."""
+
+import asyncio
+
+from app.ring import BUS, FIFO, NO_ANCHOR
+
+
+class Sampler:
+    """Drains ``driver`` into ``ring`` in blocks of ``block_frames`` frames.
+
+    Interrupts are hints and may get lost, so the fill level is polled, at least twice per FIFO length. While the ring is full,
+    frames are left in the chip as long as it has room: that is more buffer, for nothing.
+    """
+
+    def __init__(self, driver, ring, clock, block_frames):
+        self.driver = driver
+        self.ring = ring
+        self.clock = clock
+        self.block_frames = block_frames
+        self.bus_errors = 0
+        self.last_error = None
+        self._bus_failing = False
+        self._lost = 0
+        self._hold_frames = driver.fifo_frames * 3 // 4
+        frames = min(block_frames, max(1, driver.fifo_frames // 4))
+        self.period_ms = max(2, int(frames * 1000 / driver.rate_hz))
+
+    def drain(self, least):
+        """Move frames while at least ``least`` of them wait in the chip; heap-free. Raises OSError when the bus fails."""
+        driver = self.driver
+        ring = self.ring
+        clock = self.clock
+        waiting = driver.available()
+        clock.tick()
+        while waiting >= least and waiting > 0:
+            if ring.full() and waiting < self._hold_frames:
+                return
+            view = ring.claim()
+            got = driver.readinto(view)
+            lost = driver.lost - self._lost
+            if lost > 0:
+                self._lost += lost
+                ring.lose(lost, BUS if self._bus_failing else FIFO)
+            if got <= 0:
+                return
+            waiting -= got
+            if got < self.block_frames and waiting > 0:
+                # It stopped in front of a loss: how far "ahead" reaches is not known. Ask the chip again.
+                ring.commit(got, clock.lo, clock.hi, NO_ANCHOR, view)
+                waiting = driver.available()
+                clock.tick()
+            else:
+                ring.commit(got, clock.lo, clock.hi, waiting, view)
+        self._bus_failing = False
+
+    def try_drain(self, least):
+        """``drain``, with a failing bus noted instead of raised: what the chip still holds comes with a later call."""
+        try:
+            self.drain(least)
+        except OSError as error:
+            self.bus_errors += 1
+            self.last_error = str(error)
+            self._bus_failing = True
+
+    async def run(self):
+        """Poll for ever; end by cancelling."""
+        while True:
+            self.try_drain(self.block_frames)
+            await asyncio.sleep_ms(self.period_ms)
+
+    def finish(self):
+        """Take the last frames that the chip holds (the ring must have room for them), then stop it."""
+        self.try_drain(1)
+        try:
+            self.driver.stop()
+        except OSError as error:
+            self.bus_errors += 1
+            self.last_error = str(error)

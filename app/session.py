@@ -1,0 +1,79 @@
+"""One continuous recording with one configuration: from ``begin`` to a ledger that closes."""
+
+import asyncio
+import sys
+
+from app.clock import rtc_fix
+
+
+class Session:
+    """Runs ``streams`` (app.parts.Stream) into ``spool``. ``facts``: what session.json says besides the streams."""
+
+    def __init__(self, spool, streams, clock, facts):
+        self.spool = spool
+        self.streams = streams
+        self.clock = clock
+        self.facts = facts
+        self.name = None
+        self.started_t_us = 0
+        self.failure = None  # why a task died: a bug of ours, never swallowed
+        self._tasks = []
+
+    def begin(self):
+        """Write session.json, give the streams their writers, start the sensors and the tasks."""
+        t_us = self.clock.t_us()
+        fix = rtc_fix(t_us)
+        meta = dict(self.facts)
+        meta["started_t_us"] = t_us
+        meta["clock_fixes"] = [fix] if fix else []
+        meta["streams"] = {stream.name: stream.info.as_dict() for stream in self.streams}
+        self.name = self.spool.begin(meta)
+        self.started_t_us = t_us
+        for stream in self.streams:
+            stream.attach(self.spool)
+        for stream in self.streams:
+            stream.driver.start()
+            self._tasks.append(asyncio.create_task(self._guard(stream.sampler.run())))
+        self._tasks.append(asyncio.create_task(self._guard(self._record())))
+
+    async def _guard(self, coroutine):
+        try:
+            await coroutine
+        except Exception as error:
+            sys.print_exception(error)
+            self.failure = "%s: %s" % (type(error).__name__, error)
+
+    async def _record(self):
+        """The only task that writes sample data: one block of each stream at a time, so that none starves."""
+        while True:
+            busy = False
+            for stream in self.streams:
+                if stream.recorder.step():
+                    busy = True
+            await asyncio.sleep_ms(0 if busy else 10)
+
+    def seconds(self):
+        """-> how long this session has run."""
+        return (self.clock.t_us() - self.started_t_us) / 1e6
+
+    async def end(self, reason):
+        """Stop the tasks, take what chips and rings still hold, close every segment, write ledger.json."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.sleep_ms(0)
+        self._tasks = []
+        accounts = {}
+        for stream in self.streams:
+            self._empty(stream)
+            recorder = stream.recorder
+            tail = recorder.close(reason)
+            accounts[stream.name] = recorder.account(stream.driver.produced(), tail)
+        self.spool.end({"reason": reason, "ended_t_us": self.clock.t_us(), "streams": accounts})
+
+    def _empty(self, stream):
+        """Everything the chip holds goes through the ring before the sensor is stopped."""
+        while stream.recorder.step():
+            pass
+        stream.sampler.finish()
+        while stream.recorder.step():
+            pass

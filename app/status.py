@@ -1,0 +1,65 @@
+"""What the board says about itself: log lines, and status lines (``@`` and one JSON object) for programs that watch it."""
+
+import gc
+import json
+import sys
+
+
+def log(text):
+    """Print a log line."""
+    print("motelog:", text)
+
+
+def snapshot(state, session, spool, shipper):
+    """-> dict: the board's state in plain numbers."""
+    status = {"state": state, "heap_free": gc.mem_free(), "spool": spool.status()}
+    if session and session.name:
+        status["session"] = session.name
+        status["seconds"] = round(session.seconds(), 1)
+        status["streams"] = {stream.name: _stream(stream) for stream in session.streams}
+    if shipper:
+        status["upload"] = shipper.status()
+    return status
+
+
+def _stream(stream):
+    recorder = stream.recorder
+    sampler = stream.sampler
+    account = {
+        "frames": recorder.frames(),
+        "lost": recorder.lost_total(),
+        "overruns": stream.driver.overruns,
+        "ring_high_water": stream.ring.high_water,
+        "ring_blocks": stream.ring.blocks,
+        "segments": recorder.segments,
+        "heap_used": recorder.heap_used,
+    }
+    if sampler.bus_errors:
+        account["bus_errors"] = sampler.bus_errors
+    if sampler.last_error or recorder.last_error:
+        account["error"] = sampler.last_error or recorder.last_error
+    return account
+
+
+def show(status):
+    """Print a status line."""
+    print("@" + json.dumps(status))
+
+
+class Console:
+    """Command lines from standard input, taken without ever waiting for one."""
+
+    def __init__(self):
+        import select
+
+        self._poller = select.poll()
+        self._poller.register(sys.stdin, select.POLLIN)
+
+    def line(self):
+        """-> the next complete command line without its end, or None. The end of the input is no command."""
+        for _ in self._poller.ipoll(0):
+            text = sys.stdin.readline()
+            if text:
+                return text.strip()
+            self._poller.unregister(sys.stdin)
+        return None
