@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.ring import BUS, FIFO, NO_ANCHOR
+from app.ring import BUS, FIFO, NO_ANCHOR, RING
 
 
 class Sampler:
@@ -26,7 +26,8 @@ class Sampler:
         self.period_ms = max(2, int(frames * 1000 / driver.rate_hz))
 
     def drain(self, least):
-        """Move frames while at least ``least`` of them wait in the chip; heap-free. Raises OSError when the bus fails."""
+        """Move frames while at least ``least`` of them wait in the chip; heap-free. -> frames left there. Raises OSError when
+        the bus fails."""
         driver = self.driver
         ring = self.ring
         clock = self.clock
@@ -34,7 +35,7 @@ class Sampler:
         clock.tick()
         while waiting >= least and waiting > 0:
             if ring.full() and waiting < self._hold_frames:
-                return
+                break
             view = ring.claim()
             got = driver.readinto(view)
             lost = driver.lost - self._lost
@@ -42,7 +43,7 @@ class Sampler:
                 self._lost += lost
                 ring.lose(lost, BUS if self._bus_failing else FIFO)
             if got <= 0:
-                return
+                break
             waiting -= got
             if got < self.block_frames and waiting > 0:
                 # It stopped in front of a loss: how far "ahead" reaches is not known. Ask the chip again.
@@ -52,15 +53,19 @@ class Sampler:
             else:
                 ring.commit(got, clock.lo, clock.hi, waiting, view)
         self._bus_failing = False
+        return waiting
 
     def try_drain(self, least):
-        """``drain``, with a failing bus noted instead of raised: what the chip still holds comes with a later call."""
+        """``drain``, with a failing bus noted instead of raised (-> None): what the chip still holds comes with a later call."""
         try:
-            self.drain(least)
+            return self.drain(least)
         except OSError as error:
-            self.bus_errors += 1
-            self.last_error = str(error)
+            self._bus_failed(error)
             self._bus_failing = True
+
+    def _bus_failed(self, error):
+        self.bus_errors += 1
+        self.last_error = str(error)
 
     async def run(self):
         """Poll for ever; end by cancelling."""
@@ -68,11 +73,10 @@ class Sampler:
             self.try_drain(self.block_frames)
             await asyncio.sleep_ms(self.period_ms)
 
-    def finish(self):
-        """Take the last frames that the chip holds (the ring must have room for them), then stop it."""
-        self.try_drain(1)
+    def stop(self):
+        """Stop the sensor. Frames that it still holds, and that could not be taken, are counted as lost."""
         try:
+            self.ring.lose(self.driver.available(), BUS if self._bus_failing else RING)
             self.driver.stop()
         except OSError as error:
-            self.bus_errors += 1
-            self.last_error = str(error)
+            self._bus_failed(error)

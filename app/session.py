@@ -5,6 +5,8 @@ import sys
 
 from app.clock import rtc_fix
 
+EMPTY_ROUNDS = 50  # rings full of frames that a sensor may go on delivering while its recording is being closed
+
 
 class Session:
     """Runs ``streams`` (app.parts.Stream) into ``spool``. ``facts``: what session.json says besides the streams."""
@@ -71,9 +73,12 @@ class Session:
         self.spool.end({"reason": reason, "ended_t_us": self.clock.t_us(), "streams": accounts})
 
     def _empty(self, stream):
-        """Everything the chip holds goes through the ring before the sensor is stopped."""
-        while stream.recorder.step():
-            pass
-        stream.sampler.finish()
+        """Everything that the chip holds goes through the ring to the writer; then the sensor is stopped."""
+        for _ in range(EMPTY_ROUNDS):
+            while stream.recorder.step():
+                pass
+            if stream.sampler.try_drain(1) == 0:
+                break
+        stream.sampler.stop()
         while stream.recorder.step():
             pass
