@@ -1,0 +1,15 @@
+#!/usr/bin/env python3
+"""Motelog's command line: `python3 deploy.py --help`. The table of commands is host/commands.py."""
+
+import sys
+
+if __name__ == "__main__":
+    if sys.version_info < (3, 11):  # noqa: UP036 - said by every Python that can read this file
+        sys.stderr.write("deploy.py needs Python 3.11 or newer; this is Python %d.%d.\n" % sys.version_info[:2])
+        sys.exit(2)
+    try:
+        from host.commands import main
+
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,44 @@
+"""The command `test`: the tests of this repository, on the laptop's Python and on every MicroPython found."""
+
+import os
+import sys
+
+import pytest
+
+from host.environment import ROOT
+from tests.tools import micropython32
+
+
+def add_arguments(parser):
+    parser.add_argument("--slow", action="store_true", help="also run the tests that take tens of seconds each")
+    parser.add_argument(
+        "--with-32bit", action="store_true",
+        help="get a 32-bit MicroPython into the user's cache directory first (amd64 Debian; 5 MB, nothing is installed); "
+        "later runs use it without being asked",
+    )
+    parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="handed to pytest, e.g. `-- -k ring -x`")
+
+
+def run(args) -> int:
+    """pytest's verdict: 0 all passed, 1 a test failed or none was found, 2 wrong arguments, 130 interrupted."""
+    if args.with_32bit:
+        try:
+            micropython32.obtain(progress=lambda text: print(text, file=sys.stderr))
+        except micropython32.Unavailable as reason:
+            print(f"deploy.py test: {reason}; its tests are skipped", file=sys.stderr)
+    os.chdir(ROOT)
+    selection = [] if args.slow else ["-m", "not slow"]
+    interrupt = Interrupt()
+    code = pytest.main(["-n", "auto", *selection, *args.pytest], plugins=[interrupt])
+    if interrupt.seen:
+        return 130
+    return {pytest.ExitCode.OK: 0, pytest.ExitCode.USAGE_ERROR: 2}.get(code, 1)
+
+
+class Interrupt:
+    """Tells Ctrl-C from a collection that failed, for which pytest has the same exit code."""
+
+    seen = False
+
+    def pytest_keyboard_interrupt(self, excinfo):
+        self.seen = excinfo.type is KeyboardInterrupt
