@@ -5,7 +5,7 @@ import sys
 
 if __name__ == "__main__":
     if sys.version_info < (3, 11):  # noqa: UP036 - said by every Python that can read this file
-        sys.stderr.write("deploy.py needs Python 3.11 or newer; this is Python %d.%d.\n" % sys.version_info[:2])
+        sys.stderr.write("deploy.py needs Python 3.11 or newer; this is Python " + sys.version.split()[0] + ".\n")
         sys.exit(2)
     try:
         from host.commands import main

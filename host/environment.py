@@ -52,7 +52,7 @@ def _python() -> Path:
 
 
 def _expected_stamp() -> str:
-    made_of = [LOCK.read_text(), "%d.%d" % sys.version_info[:2], sys.base_prefix, str(VENV)]
+    made_of = [LOCK.read_text(), f"{sys.version_info.major}.{sys.version_info.minor}", sys.base_prefix, str(VENV)]
     return hashlib.sha256("\0".join(made_of).encode()).hexdigest()
 
 

@@ -144,9 +144,8 @@ def _user_name() -> str:
 
 def _run(*command: str, env: dict[str, str] | None = None) -> str:
     """Standard output of a command; Unavailable with its most telling line when it fails."""
-    done = subprocess.run(
-        command, env=os.environ | {"LC_ALL": "C"} | (env or {}), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-    )
+    environment = os.environ | {"LC_ALL": "C"} | (env or {})
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         lines = (done.stderr + done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
         told = next((line for line in lines if line.startswith("E:")), lines[-1])
