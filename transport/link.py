@@ -1,0 +1,196 @@
+"""One TCP or TLS connection whose every wait has a deadline.
+
+The socket is non-blocking and is simply tried again after a short sleep. Why not asyncio's streams: two writes before
+one drain lose data over TLS, a cancelled drain sends from the start again, a TLS socket that is closed while a task
+waits for it never wakes the task (it polls as POLLNVAL), and a `wait_for` per piece costs some 32 heap blocks. Trying
+again costs none, cannot mistake its own time-out for a cancellation from outside, and repeats a write with exactly the
+unfinished bytes, which is what mbedTLS asks for.
+
+What blocks the other tasks all the same: `getaddrinfo` (once per address list; `resolve_ms` tells how long), and the
+public key arithmetic of the TLS handshake, of which each step is one call (about a second in all on an ESP32).
+"""
+
+import errno
+import select
+import socket
+from asyncio import sleep_ms
+from time import ticks_add, ticks_diff, ticks_ms
+
+from .errors import LOST, REFUSED, TIMEOUT, TransportError
+
+_PAUSE_MAX_MS = 16
+_TLS_CONN_EOF = -0x7280  # MBEDTLS_ERR_SSL_CONN_EOF: the connection ended without a TLS goodbye
+
+
+class Link:
+    """`tls` is an SSLContext, or None for plain TCP. All failures are `TransportError`.
+
+    After any exception, cancellation included, the owner calls `close()`. `open` has a deadline of its own; before
+    `send` and `receive` the owner sets one with `arm()`. The TLS handshake takes place with the first `send`.
+    """
+
+    def __init__(self, host, port, tls, timeout_ms):
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._timeout_ms = timeout_ms
+        self._addresses = []  # what getaddrinfo said and did not fail yet; kept, because asking blocks
+        self._socket = None  # TCP
+        self._stream = None  # TLS over it, or the same
+        self._answer = memoryview(bytearray(512))
+        self._early = 0  # bytes in _answer that came while we were sending
+        self._proven = False  # the handshake is over: bytes have got through
+        self._deadline = 0
+        self._pause_ms = 1
+        self.resolve_ms = 0
+        self.opened = 0  # connections made so far
+
+    @property
+    def is_open(self):
+        return self._stream is not None
+
+    def arm(self):
+        """Starts a new deadline, `timeout_ms` from now."""
+        self._pause_ms = 1
+        self._deadline = ticks_add(ticks_ms(), self._timeout_ms)
+
+    async def open(self):
+        """Resolves the name if need be, connects, and prepares TLS."""
+        self.close()
+        if not self._addresses:
+            self._resolve()
+        self.arm()
+        try:
+            await self._connect(self._addresses[0])
+            self._stream = self._socket
+            if self._tls:
+                self._stream = self._tls.wrap_socket(
+                    self._socket, server_hostname=self._host, do_handshake_on_connect=False
+                )
+        except (OSError, MemoryError, TransportError) as error:
+            self._addresses.pop(0)  # the next attempt takes the host's next address, or asks again
+            raise self._failure(error) from None
+        self._proven = not self._tls
+        self.opened += 1
+
+    async def send(self, view):
+        """Sends `view` and returns how many bytes went out: fewer than all as soon as the other side begins to answer.
+
+        Who wants to go on nevertheless reads those bytes (`receive`) and then sends exactly the rest.
+        """
+        sent = 0
+        while True:
+            self._early = self._read()
+            if self._early:
+                return sent
+            sent += self._write(view[sent:] if sent else view)
+            if sent == len(view):
+                await sleep_ms(0)  # a fast link must not starve the other tasks
+                return sent
+            await self._pause("sending" if self._proven else "the TLS handshake")
+
+    async def receive(self):
+        """The next bytes of the answer, as a view valid until the next call; None when the other side closed."""
+        while True:
+            count = self._early or self._read_or_end()
+            self._early = 0
+            if count == 0:
+                return None
+            if count:
+                return self._answer[:count]
+            await self._pause("the server's answer")
+
+    def is_stale(self):
+        """True if a connection kept open between requests has been closed, or says something unasked."""
+        try:
+            return self._read_or_end() is not None
+        except TransportError:
+            return True
+
+    def close(self):
+        """Closes at once, in any state; the TCP socket, too, because TLS forgets it after a failed handshake."""
+        for stream in (self._stream, self._socket):
+            try:
+                if stream:
+                    stream.close()
+            except OSError:
+                pass  # it is gone, which is what we want
+        self._stream = self._socket = None
+        self._early = 0
+        self._proven = False
+
+    def _resolve(self):
+        start = ticks_ms()
+        try:
+            self._addresses = list(socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM))
+        except OSError as error:
+            raise TransportError(LOST, f"cannot resolve the name {self._host} ({error})") from None
+        self.resolve_ms = ticks_diff(ticks_ms(), start)
+
+    async def _connect(self, address):
+        self._socket = socket.socket(address[0], socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        try:
+            self._socket.connect(address[-1])
+        except OSError as error:
+            if error.errno != errno.EINPROGRESS:
+                raise
+        poller = select.poll()
+        poller.register(self._socket, select.POLLOUT)
+        while not (events := poller.poll(0)):
+            await self._pause(f"connecting to {self._host}:{self._port}")
+        if events[0][1] & (select.POLLERR | select.POLLHUP):
+            self._socket.recv(1)  # raises what went wrong
+            raise OSError(errno.ECONNRESET)
+
+    async def _pause(self, doing):
+        if ticks_diff(self._deadline, ticks_ms()) <= 0:
+            raise TransportError(TIMEOUT, f"{doing} took longer than {self._timeout_ms} ms")
+        await sleep_ms(self._pause_ms)
+        self._pause_ms = min(_PAUSE_MAX_MS, self._pause_ms * 2)
+
+    def _write(self, view):
+        """Bytes taken, 0 for none at the moment."""
+        try:
+            count = self._stream.write(view)
+        except (OSError, ValueError, MemoryError) as error:
+            raise self._failure(error) from None
+        if not count:
+            return 0
+        self._proven = True
+        self._pause_ms = 1
+        return count
+
+    def _read_or_end(self):
+        """Bytes read into `_answer`, None for none at the moment, 0 at the end of the connection."""
+        try:
+            return self._stream.readinto(self._answer)
+        except (OSError, ValueError, MemoryError) as error:
+            raise self._failure(error) from None
+
+    def _read(self):
+        """Bytes read into `_answer`, 0 for none at the moment; the end of the connection is a failure."""
+        count = self._read_or_end()
+        if count == 0:
+            raise TransportError(LOST, "the server closed the connection")
+        return count or 0
+
+    def _failure(self, error):
+        """The exception of a socket as ours, with a reason that a person can act upon."""
+        if isinstance(error, TransportError):
+            return error
+        if isinstance(error, MemoryError):
+            return TransportError(LOST, "not enough memory for the connection")
+        if isinstance(error, ValueError):  # MicroPython's way to say that the certificate was rejected
+            text = str(error).strip().replace("\n", "; ")
+            if "future" in text or "expired" in text:
+                text += " (or the clock of this board is not set)"
+            return TransportError(REFUSED, f"the certificate of {self._host} is not trusted: {text}")
+        code = error.errno
+        if code >= 0:
+            kind = REFUSED if code == errno.ECONNREFUSED else LOST
+            return TransportError(kind, f"{self._host}:{self._port}: {errno.errorcode.get(code, code)}")
+        reason = error.args[1] if len(error.args) > 1 else hex(code)
+        if self._proven or code == _TLS_CONN_EOF:
+            return TransportError(LOST, f"the TLS connection ended ({reason})")
+        return TransportError(REFUSED, f"the TLS handshake with {self._host} failed ({reason})")

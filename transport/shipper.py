@@ -1,0 +1,130 @@
+"""Keeps a spool empty: ships what is pending, oldest first, and acknowledges it piece by piece."""
+
+import asyncio
+
+from .errors import TransportError
+
+
+class Shipper:
+    """Lets `transport` ship the names of `spool`, for ever (`run`) or until nothing is left (`drain`); or both.
+
+    A name is acknowledged to the spool as soon as the transport says so. A cut between the two only means that it is
+    sent again and found to be there already. Names are taken in the spool's order. One that the server does not take
+    lets the others pass: in conflict it stays where it is, otherwise it gets its next turn when nothing else waits.
+
+    `backoff` has `next_ms()` and `reset()` (see `Backoff`). `interval_s` is the time between two looks at an empty
+    spool.
+    """
+
+    def __init__(self, spool, transport, *, interval_s, backoff):
+        self._spool = spool
+        self._transport = transport
+        self._interval_ms = max(1, int(interval_s * 1000))
+        self._backoff = backoff
+        self._lock = asyncio.Lock()  # one user of the transport at a time
+        self._stop = asyncio.Event()
+        self.state = "idle"  # connecting, shipping, waiting (for something to ship), backing off, stopped
+        self.attempts = 0  # names tried
+        self.acknowledged = 0  # names
+        self.failures = 0  # rounds that ended in an error
+        self.last_error = None  # text of the last failure or refusal
+
+    def status(self):
+        """The counters as a dict that fits into JSON."""
+        transport = self._transport
+        return {
+            "state": self.state,
+            "attempts": self.attempts,
+            "acknowledged": self.acknowledged,
+            "failures": self.failures,
+            "bytes": transport.sent_bytes,
+            "connections": transport.connections,
+            "conflicts": len(transport.conflicts),
+            "refused": len(transport.refused),
+            "last_error": self.last_error,
+        }
+
+    async def run(self):
+        """Ships until `stop()`. The connection is closed at the end, also when this task is cancelled."""
+        try:
+            while not self._stop.is_set():
+                left, ok = await self._round()
+                if not (left and ok):
+                    await self._wait(self._interval_ms if ok else self._backoff.next_ms(), ok)
+        finally:
+            self.state = "stopped"
+            await self._transport.close()
+
+    async def drain(self, deadline_s):
+        """Ships what is pending now and what comes meanwhile, for at most `deadline_s` seconds.
+
+        Returns the number of names that are still not acknowledged: 0 means that everything is safe elsewhere. Names in
+        conflict count, but are not waited for.
+        """
+        try:
+            await asyncio.wait_for_ms(self._drain(), int(deadline_s * 1000))
+        except asyncio.TimeoutError:
+            pass
+        self.state = "idle"
+        return len(self._spool.pending())
+
+    def stop(self):
+        """Lets `run` and `drain` end after the name that is just being shipped. To end at once, cancel their task."""
+        self._stop.set()
+
+    async def close(self):
+        """Closes the connection, which `drain` leaves open."""
+        await self._transport.close()
+
+    async def _drain(self):
+        while not self._stop.is_set():
+            left, ok = await self._round()
+            if not left:
+                return
+            if not ok:
+                await self._wait(self._backoff.next_ms(), ok)
+
+    async def _round(self):
+        """Tries each waiting name once. -> (whether names are left that may yet be shipped, whether all went well)."""
+        async with self._lock:
+            try:
+                await self._ship(self._waiting())
+                return bool(self._waiting()), not self._transport.refused
+            except (TransportError, OSError, MemoryError) as error:  # OSError: the flash under the spool
+                self.last_error = str(error) or type(error).__name__
+                self.failures += 1
+                return True, False
+
+    async def _ship(self, names):
+        """Ships `names` one by one, so that each is acknowledged at once; the connection stays open in between."""
+        transport = self._transport
+        for name in names:
+            if self._stop.is_set():
+                return
+            self.state = "connecting"
+            self.attempts += 1
+            await transport.connect()
+            self.state = "shipping"
+            if await transport.ship((name,)):
+                self._spool.acknowledge(name)
+                self.acknowledged += 1
+                self._backoff.reset()
+            else:
+                self.last_error = transport.conflicts.get(name) or transport.refused.get(name)
+
+    def _waiting(self):
+        """The pending names to try: not those in conflict, and those refused last time only if there are no others."""
+        transport = self._transport
+        pending = self._spool.pending()
+        for known in (transport.conflicts, transport.refused):
+            for name in [name for name in known if name not in pending]:
+                del known[name]  # the spool gave it up
+        waiting = [name for name in pending if name not in transport.conflicts]
+        return [name for name in waiting if name not in transport.refused] or waiting
+
+    async def _wait(self, ms, ok):
+        self.state = "waiting" if ok else "backing off"
+        try:
+            await asyncio.wait_for_ms(self._stop.wait(), ms)
+        except asyncio.TimeoutError:
+            pass
