@@ -1,0 +1,334 @@
+"""Rules between fields, the same on board and laptop.
+
+They read a configuration as `validate.py` left it: defaults filled in, wrong fields left out (a wrong member of
+`buses` or `streams` is None). A rule whose fields are not all there says nothing: the missing one has its own error.
+An error is `(path, reason, remedy)`.
+"""
+
+from config.chips import CHIPS
+from config.rules import BOARDS
+from config.urls import url_errors
+from config.validate import listed, shown
+
+MAX_BLOCK_BYTES = 16384
+_DRIVES = ("scl", "sda", "sck", "mosi", "ws", "cs")
+_OVERHEAD = 4096  # header, sidecar and the unused rest of a flash block, per segment
+
+
+def config_errors(config):
+    """Yields an error for every rule between fields that a configuration breaks."""
+    board = BOARDS.get(config.get("board"))
+    if "board" in config and board is None:
+        yield ("board", "unknown board " + shown(config["board"]), "one of {}".format(listed(sorted(BOARDS))))
+    buses = config.get("buses") or {}
+    streams = config.get("streams") or {}
+    storage = config.get("storage") or {}
+    for name in sorted(streams):
+        stream = streams[name]
+        if stream is None or "driver" not in stream:
+            continue
+        path = "streams." + name
+        if stream["driver"] == "lsm6dsox":
+            yield from _imu(path, stream, config.get("buses"))
+            yield from _fifo(path, stream, storage.get("stall_ms"))
+        else:
+            yield from _ibuf(path, stream, storage.get("stall_ms"))
+        yield from _blocks(path, stream, storage.get("stall_ms"))
+    yield from _hardware(buses, streams)
+    yield from _pins(buses, streams, board)
+    if board:
+        yield from _blocks_of_board(buses, streams, board)
+        yield from _memory(streams, board)
+    yield from _storage(storage, streams, board)
+    yield from _network(config, board)
+
+
+def frame_bytes(stream):
+    """Bytes per frame of a stream, None if that is not known."""
+    if stream["driver"] == "i2s_mic":
+        return 2
+    return 2 * CHIPS[stream["driver"]]["axes"] * len(stream["measure"]) if "measure" in stream else None
+
+
+def _has(fields, *names):
+    return all([fields.get(name) is not None for name in names])
+
+
+def _imu(path, stream, buses):
+    """Chip, rate and bus of an IMU."""
+    chip = CHIPS[stream["driver"]]
+    rate = stream.get("rate_hz")
+    measure = stream.get("measure")
+    if rate is not None and rate not in chip["rates_hz"] and rate not in chip["rate_aliases_hz"]:
+        yield (
+            path + ".rate_hz",
+            "the {} has no rate of {} Hz".format(stream["driver"], rate),
+            "one of {}".format(listed(chip["rates_hz"])),
+        )
+    if measure and len(measure) == 2 and measure[0] == measure[1]:
+        yield (path + ".measure", "{} stands there twice".format(shown(measure[0])), "name each sensor once")
+    if "bus" not in stream or buses is None:
+        return
+    if stream["bus"] not in buses:
+        known = "one of {}".format(listed(sorted(buses))) if buses else "describe it in 'buses'"
+        yield (path + ".bus", "there is no bus " + shown(stream["bus"]), known)
+        return
+    bus = buses[stream["bus"]]
+    if bus is None:
+        return
+    yield from _selected(path, stream, bus["kind"], chip)
+    freq = bus.get("freq_hz")
+    if freq is None:
+        return
+    if bus["kind"] == "spi" and freq > chip["spi_max_hz"]:
+        yield (
+            "buses.{}.freq_hz".format(stream["bus"]),
+            "the {} takes at most {} Hz on SPI".format(stream["driver"], chip["spi_max_hz"]),
+            "at most {}".format(chip["spi_max_hz"]),
+        )
+    if rate is not None and measure:
+        bits = rate * len(measure) * chip["word_bytes"] * (9 if bus["kind"] == "i2c" else 8)
+        if bits * 5 > freq * 4:
+            yield (
+                path + ".rate_hz",
+                "{} bits per second do not fit through bus {} of {} Hz".format(int(bits), stream["bus"], freq),
+                "a lower rate, or a bus of at least {} Hz".format(int(bits * 5 / 4) + 1),
+            )
+
+
+def _selected(path, stream, kind, chip):
+    """`address` on I2C, `cs` on SPI, and not the other one."""
+    needed, other = ("address", "cs") if kind == "i2c" else ("cs", "address")
+    legal = "the chip select's GPIO"
+    if kind == "i2c":
+        legal = "one of " + ", ".join(["{} (0x{:02X})".format(a, a) for a in chip["i2c_addresses"]])
+    if needed in stream:
+        value = stream[needed]
+        if value is None:
+            yield (path + "." + needed, "is missing: bus {} is {}".format(stream["bus"], kind), legal)
+        elif kind == "i2c" and value not in chip["i2c_addresses"]:
+            yield (path + ".address", "the chip has no address {}".format(value), legal)
+    if stream.get(other) is not None:
+        yield (path + "." + other, "has no meaning: bus {} is {}".format(stream["bus"], kind), "leave it out, or null")
+
+
+def _fifo(path, stream, stall_ms):
+    """Nothing reads the sensor while a write stalls: its own FIFO must hold that long."""
+    if stall_ms is None or not _has(stream, "rate_hz", "measure"):
+        return
+    frames = CHIPS[stream["driver"]]["fifo_words"] // len(stream["measure"])
+    if frames * 1000 < stream["rate_hz"] * stall_ms:
+        yield (
+            path + ".rate_hz",
+            "the sensor's FIFO of {} frames is full after {} ms, before storage.stall_ms = {}".format(
+                frames, int(frames * 1000 / stream["rate_hz"]), stall_ms
+            ),
+            "at most {} Hz, or a smaller storage.stall_ms if the flash is that fast".format(frames * 1000 // stall_ms),
+        )
+
+
+def _ibuf(path, stream, stall_ms):
+    """The same for a microphone: only the I2S driver's buffer fills while a write stalls."""
+    if stall_ms is None or not _has(stream, "rate_hz", "ibuf_bytes"):
+        return
+    frame = CHIPS[stream["driver"]]["i2s_frame_bytes"]
+    if stream["ibuf_bytes"] * 1000 < stream["rate_hz"] * stall_ms * frame:
+        yield (
+            path + ".ibuf_bytes",
+            "is full after {} ms, before storage.stall_ms = {}".format(
+                stream["ibuf_bytes"] * 1000 // (stream["rate_hz"] * frame), stall_ms
+            ),
+            "at least {}, or a smaller storage.stall_ms if the flash is that fast".format(
+                -(-stream["rate_hz"] * stall_ms * frame // 1000)
+            ),
+        )
+
+
+def _blocks(path, stream, stall_ms):
+    """Block, ring and segment: what a stall leaves behind comes in one rush, and the ring must take it."""
+    if not _has(stream, "block_frames"):
+        return
+    frames = stream["block_frames"]
+    size = frame_bytes(stream)
+    if size and frames * size > MAX_BLOCK_BYTES:
+        yield (
+            path + ".block_frames",
+            "a block would take {} bytes, more than {}".format(frames * size, MAX_BLOCK_BYTES),
+            "at most {}".format(MAX_BLOCK_BYTES // size),
+        )
+    if _has(stream, "segment_frames") and stream["segment_frames"] % frames:
+        below = stream["segment_frames"] // frames * frames
+        yield (
+            path + ".segment_frames",
+            "{} is no multiple of block_frames = {}".format(stream["segment_frames"], frames),
+            "for example {}".format(max(below, frames)),
+        )
+    if stall_ms is None or not _has(stream, "rate_hz", "ring_blocks"):
+        return
+    if stream["ring_blocks"] * frames * 1000 < stream["rate_hz"] * stall_ms:
+        need = int(-(-stream["rate_hz"] * stall_ms // 1000))
+        blocks = -(-need // frames)
+        if blocks > 256:
+            blocks, frames = 256, -(-need // 256)
+        yield (
+            path + ".ring_blocks",
+            "the ring holds {} ms, less than storage.stall_ms = {}".format(
+                int(stream["ring_blocks"] * stream["block_frames"] * 1000 / stream["rate_hz"]), stall_ms
+            ),
+            "at least {} blocks of {} frames, or a smaller storage.stall_ms if the flash is that fast".format(
+                blocks, frames
+            ),
+        )
+
+
+def _hardware(buses, streams):
+    """No hardware block, I2C address or stream of the other name is used twice."""
+    users = {}
+    for name in sorted(buses):
+        bus = buses[name]
+        if bus and _has(bus, "kind", "id"):
+            yield from _once(users, (bus["kind"], bus["id"]), "buses.{}.id".format(name))
+    for name in sorted(streams):
+        stream = streams[name]
+        if stream and stream.get("driver") == "i2s_mic" and _has(stream, "id"):
+            yield from _once(users, ("i2s", stream["id"]), "streams.{}.id".format(name))
+        if stream and _has(stream, "bus", "address"):
+            yield from _once(users, (stream["bus"], stream["address"]), "streams.{}.address".format(name))
+
+
+def _once(users, what, path):
+    if what in users:
+        yield (path, "{} {} is used by {} as well".format(what[0], what[1], users[what]), "each only once")
+    else:
+        users[what] = path
+
+
+def _pin_fields(buses, streams):
+    """`(path, role, pin)` of every pin in use, in the order of the paths."""
+    found = []
+    for part, members in (("buses", buses), ("streams", streams)):
+        for name in sorted(members):
+            for role in ("cs", "int_pin", "miso", "mosi", "sck", "scl", "sd", "sda", "ws"):
+                if members[name] and members[name].get(role) is not None:
+                    found.append(("{}.{}.{}".format(part, name, role), role, members[name][role]))
+    return found
+
+
+def _pins(buses, streams, board):
+    """Every pin exists, can do its work, and does only one."""
+    users = {}
+    for path, role, pin in _pin_fields(buses, streams):
+        if board and not in_ranges(pin, board["pins"]):
+            yield (path, "this board has no GPIO {} to use".format(pin), "one of " + board["pins"])
+        elif board and role in _DRIVES and in_ranges(pin, board["input_only"]):
+            yield (path, "GPIO {} of this board can only read".format(pin), "not " + board["input_only"])
+        elif pin in users:
+            yield (path, "GPIO {} is used by {} as well".format(pin, users[pin]), "give each its own pin")
+        else:
+            users[pin] = path
+
+
+def in_ranges(number, ranges):
+    """Whether `"0-22,26-28"` has the number."""
+    for part in ranges.split(","):
+        ends = part.split("-")
+        if part and int(ends[0]) <= number <= int(ends[-1]):
+            return True
+    return False
+
+
+def _blocks_of_board(buses, streams, board):
+    """The board has that I2C, SPI or I2S block, and the block can use those pins."""
+    for name in sorted(buses):
+        bus = buses[name]
+        if not bus or not _has(bus, "kind", "id"):
+            continue
+        path = "buses." + name
+        pins = board[bus["kind"]].get(str(bus["id"]))
+        if pins is None:
+            known = ", ".join(sorted(board[bus["kind"]]))
+            yield (path + ".id", "this board has no {} {}".format(bus["kind"], bus["id"]), "one of " + known)
+            continue
+        for role in sorted(pins):
+            if _has(bus, role) and in_ranges(bus[role], board["pins"]) and not in_ranges(bus[role], pins[role]):
+                yield (
+                    "{}.{}".format(path, role),
+                    "{} {} cannot use GPIO {}".format(bus["kind"], bus["id"], bus[role]),
+                    "one of " + pins[role],
+                )
+    for name in sorted(streams):
+        stream = streams[name]
+        if not stream or stream.get("driver") != "i2s_mic":
+            continue
+        path = "streams." + name
+        if _has(stream, "id") and stream["id"] not in board["i2s"]:
+            known = "one of " + listed(board["i2s"])
+            yield (path + ".id", "this board has no i2s {}".format(stream["id"]), known)
+        if board["ws_follows_sck"] and _has(stream, "sck", "ws") and stream["ws"] != stream["sck"] + 1:
+            yield (path + ".ws", "must be the pin after sck on this board", "{}".format(stream["sck"] + 1))
+
+
+def _memory(streams, board):
+    """Rings and I2S buffers together leave room for everything else."""
+    total = 0
+    for name in streams:
+        stream = streams[name]
+        if stream and _has(stream, "driver", "ring_blocks", "block_frames") and frame_bytes(stream):
+            total += stream["ring_blocks"] * stream["block_frames"] * frame_bytes(stream) + stream.get("ibuf_bytes", 0)
+    limit = board["ram_kb"] * 1024 // 3
+    if total > limit:
+        yield (
+            "streams",
+            "rings and I2S buffers take {} bytes, more than a third of this board's RAM".format(total),
+            "at most {}: fewer ring_blocks, smaller block_frames or ibuf_bytes".format(limit),
+        )
+
+
+def _storage(storage, streams, board):
+    """The folder is plain, and one segment of every stream fits into the room that there is."""
+    root = storage.get("root")
+    if root is not None and ".." in root.split("/"):
+        yield ("storage.root", "leads out of its folder", "a path without '..'")
+    rooms = []
+    if _has(storage, "max_kb"):
+        rooms.append(storage["max_kb"])
+    on_card = root is None or root == "/sd" or root.startswith("/sd/")
+    if board and board["data_kb"] is not None and _has(storage, "reserve_kb") and not on_card:
+        rooms.append(board["data_kb"] - storage["reserve_kb"])
+    total = largest = 0
+    where = None
+    for name in sorted(streams):
+        stream = streams[name]
+        if stream and _has(stream, "driver", "segment_frames") and frame_bytes(stream):
+            kb = -(-(stream["segment_frames"] * frame_bytes(stream) + _OVERHEAD) // 1024)
+            total += kb
+            if kb > largest:
+                largest, where = kb, "streams.{}.segment_frames".format(name)
+    if rooms and where and total > min(rooms):
+        yield (
+            where,
+            "one segment of every stream takes {} KB, storage has room for {} KB".format(total, min(rooms)),
+            "shorter segments, a larger storage.max_kb or a smaller storage.reserve_kb",
+        )
+
+
+def _network(config, board):
+    """Names of networks, the collector's address, and the pauses."""
+    wifi = (config.get("network") or {}).get("wifi")
+    for i in range(len(wifi or ())):
+        path = "network.wifi.{}".format(i)
+        if wifi[i] in wifi[:i]:
+            yield (path, "{} stands there twice".format(shown(wifi[i])), "name each network once")
+        if len(wifi[i].encode()) > 32:
+            yield (path, "takes more than 32 bytes as UTF-8", "a network's name has at most 32 bytes")
+    upload = config.get("upload")
+    if upload is None:
+        return
+    if board and board["wifi"] and wifi == []:
+        yield ("network.wifi", "is empty: there is no way to upload", 'name a network: ["home"]')
+    low, high = upload.get("backoff_min_s"), upload.get("backoff_max_s")
+    if low is not None and high is not None and low > high:
+        yield ("upload.backoff_max_s", "is less than backoff_min_s", "at least {}".format(low))
+    https = upload.get("https")
+    if https and "url" in https:
+        yield from url_errors(https, "upload.https")

@@ -1,0 +1,248 @@
+"""The configuration and the secrets file as a model: the one source of every field's rule, default and meaning.
+
+Laptop only (pydantic). `python -m config.generate` makes `schema.json` (for editors) and `rules.py` (for the board);
+rules between fields are in `checks.py`. Only what the board can check is used here: types, ranges, lengths, choices and
+patterns of one form, `^[first][rest]*$`. Nothing is converted: `"8"` or `8.0` is no whole number, `true` no number.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from config.chips import CHIPS
+from config.strictjson import join
+
+_IMU = CHIPS["lsm6dsox"]
+_MIC = CHIPS["i2s_mic"]
+
+
+def _one_of(*values):
+    """A whole number out of a few. (A pydantic Literal would take true for 1 and 4.0 for 4.)"""
+
+    def check(value):
+        if value not in values:
+            raise ValueError("not one of {}".format(", ".join(str(v) for v in values)))
+        return value
+
+    return Annotated[int, AfterValidator(check), Field(json_schema_extra={"enum": list(values)})]
+
+
+Pin = Annotated[int, Field(ge=0, le=63, description="GPIO number")]
+Name = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[a-z][a-z0-9_]*$")]
+DeviceName = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+BoardName = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9][a-z0-9_]*$")]
+FilePath = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[/][A-Za-z0-9_./-]*$")]
+Ssid = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f][^\x00-\x1f\x7f]*$")]
+Url = Annotated[str, Field(min_length=8, max_length=200, pattern=r"^[h][!-~]*$")]
+Passphrase = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[ -~][ -~]*$")]
+Token = Annotated[str, Field(min_length=8, max_length=256, pattern=r"^[!-~][!-~]*$")]
+
+
+class Strict(BaseModel):
+    """No unknown key, no conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class I2CBus(Strict):
+    """An I2C bus."""
+
+    kind: Literal["i2c"]
+    id: Annotated[int, Field(ge=0, le=7)]
+    """Number of the board's I2C block."""
+    scl: Pin
+    sda: Pin
+    freq_hz: Annotated[int, Field(ge=10_000, le=1_000_000)] = 400_000
+    """Clock in Hz."""
+
+
+class SPIBus(Strict):
+    """An SPI bus; every sensor on it has its own `cs` pin."""
+
+    kind: Literal["spi"]
+    id: Annotated[int, Field(ge=0, le=7)]
+    """Number of the board's SPI block."""
+    sck: Pin
+    mosi: Pin
+    miso: Pin
+    freq_hz: Annotated[int, Field(ge=100_000, le=40_000_000)] = 8_000_000
+    """Clock in Hz."""
+
+
+class Stream(Strict):
+    """What every stream has."""
+
+    ring_blocks: Annotated[int, Field(ge=2, le=256)] = 8
+    """Blocks in the ring between the sensor and the flash."""
+
+
+class Lsm6dsox(Stream):
+    """ST LSM6DSOX: accelerometer and gyroscope with a FIFO."""
+
+    driver: Literal["lsm6dsox"]
+    bus: Name
+    """A name from `buses`."""
+    address: Annotated[int, Field(ge=8, le=119)] | None = None
+    """I2C address (106 = 0x6A, or 107 = 0x6B); null on SPI."""
+    cs: Pin | None = None
+    """Chip select pin; null on I2C."""
+    int_pin: Pin | None = None
+    """Pin wired to INT1, which wakes the reader earlier; null = the FIFO is polled."""
+    rate_hz: Annotated[float, Field(ge=1, le=10_000, json_schema_extra={"examples": list(_IMU["rates_hz"])})]
+    """Nominal frames per second, one of the chip's rates."""
+    accel_range_g: _one_of(*_IMU["accel_ranges_g"]) = 4
+    """Full scale of the accelerometer in g."""
+    gyro_range_dps: _one_of(*_IMU["gyro_ranges_dps"]) = 500
+    """Full scale of the gyroscope in degrees per second."""
+    measure: Annotated[list[Literal["accel", "gyro"]], Field(min_length=1, max_length=2)] = ["accel", "gyro"]
+    """What to record: channels ax ay az, gx gy gz, or both."""
+    block_frames: Annotated[int, Field(ge=1, le=4096)] = 32
+    """Frames per block of the ring."""
+    segment_frames: Annotated[int, Field(ge=16, le=16_777_216)] = 8192
+    """Frames per file, a multiple of `block_frames`."""
+
+
+class I2SMic(Stream):
+    """A microphone with an I2S output (INMP441, ICS-43434, ...)."""
+
+    driver: Literal["i2s_mic"]
+    id: Annotated[int, Field(ge=0, le=7)]
+    """Number of the board's I2S block."""
+    sck: Pin
+    """Bit clock."""
+    ws: Pin
+    """Word select."""
+    sd: Pin
+    """Data from the microphone."""
+    rate_hz: Annotated[int, Field(ge=_MIC["min_rate_hz"], le=_MIC["max_rate_hz"])]
+    """Nominal samples per second."""
+    shift: Annotated[int, Field(ge=0, le=_MIC["max_shift"])] = 16
+    """Right shift from the 32-bit slot to the 16-bit sample: 16 keeps the top half, 12 is 24 dB louder."""
+    ibuf_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 40_000
+    """I2S driver buffer in bytes, 8 per sample: 40000 holds 312 ms at 16 kHz."""
+    block_frames: Annotated[int, Field(ge=1, le=8192)] = 1024
+    """Samples per block of the ring."""
+    segment_frames: Annotated[int, Field(ge=16, le=16_777_216)] = 131_072
+    """Samples per file, a multiple of `block_frames`."""
+
+
+class Storage(Strict):
+    """Where and how recordings are kept on the board."""
+
+    root: FilePath = "/data"
+    """Folder for recordings; below `/sd` it is on a card."""
+    max_kb: Annotated[int, Field(ge=16, le=1_000_000_000)] | None = None
+    """Most that recordings may take, in KB; null = all there is."""
+    reserve_kb: Annotated[int, Field(ge=0, le=1_000_000)] = 64
+    """Room left free for the file system, in KB."""
+    when_full: Literal["drop_oldest", "stop"] = "drop_oldest"
+    """What gives way: the oldest segment, acknowledged ones first, or the recording."""
+    keep_acknowledged: bool = False
+    """Keep what the collector has acknowledged until the room is needed."""
+    stall_ms: Annotated[int, Field(ge=0, le=60_000)] = 300
+    """Longest time in ms that one write may take (erasing flash): every buffer must outlast it."""
+
+
+class Https(Strict):
+    """The collector, reached over HTTPS."""
+
+    url: Url
+    """Address of the collector, `https://host:port`; `http://` only on the same machine."""
+    ca_file: FilePath | None = None
+    """File on the board (DER or PEM) with the certificate that the collector's must be signed by."""
+
+
+class Upload(Strict):
+    """Sending recordings to a collector. All times in seconds."""
+
+    https: Https
+    interval_s: Annotated[float, Field(ge=0, le=86_400)] = 5
+    """Pause between uploads."""
+    timeout_s: Annotated[float, Field(ge=1, le=600)] = 10
+    """Longest wait for the network in any one step."""
+    backoff_min_s: Annotated[float, Field(ge=0.125, le=3600)] = 1
+    """Pause after the first failure; it doubles with each further one."""
+    backoff_max_s: Annotated[float, Field(ge=0.125, le=86_400)] = 60
+    """Longest pause after failures."""
+
+
+class Network(Strict):
+    """How the board gets onto the network."""
+
+    wifi: Annotated[list[Ssid], Field(max_length=8)] = []
+    """Names of Wi-Fi networks, best first; their passwords are in secrets.json."""
+
+
+class Schedule(Strict):
+    """When to record."""
+
+    duration_s: Annotated[float, Field(ge=0.25, le=1_000_000_000)] | None = None
+    """Length of a recording in seconds; null = until it is stopped."""
+
+
+Bus = Annotated[I2CBus | SPIBus, Field(discriminator="kind")]
+AnyStream = Annotated[Lsm6dsox | I2SMic, Field(discriminator="driver")]
+
+
+class Config(Strict):
+    """A Motelog configuration: what one board records, keeps and sends."""
+
+    json_schema: Annotated[str, Field(alias="$schema", max_length=200, exclude=True)] = ""
+    """For editors: `schema.json` of this folder."""
+    version: _one_of(1)
+    """Version of this format."""
+    device: DeviceName
+    """Name of this device; recordings are filed under it."""
+    board: BoardName
+    """Name of a file in `config/boards`."""
+    buses: dict[Name, Bus] = {}
+    """I2C and SPI buses by name."""
+    streams: Annotated[dict[Name, AnyStream], Field(min_length=1)]
+    """What to record, by name; files are called after it."""
+    storage: Storage = Storage()
+    upload: Upload | None = None
+    """null = recordings stay on the board."""
+    network: Network = Network()
+    schedule: Schedule = Schedule()
+
+
+class Secrets(Strict):
+    """What only the board and its owner may know. It never reaches a session file, a log or a data set."""
+
+    wifi: dict[Ssid, Passphrase | None] = {}
+    """Password of each Wi-Fi network; null = an open network."""
+    https_token: Token | None = None
+    """Bearer token that the collector expects."""
+
+
+_MAPS = ("buses", "streams", "wifi")
+MODELS = {"config": Config, "secrets": Secrets}
+
+
+def field_errors(data, kind="config"):
+    """The model's verdict on a parsed file: `{path: message}`, empty when all is right. No value is repeated."""
+    try:
+        MODELS[kind].model_validate(data)
+    except ValidationError as error:
+        return {_path(e["loc"], e["type"]): e["msg"] for e in error.errors(include_input=False, include_url=False)}
+    return {}
+
+
+def filled(data, kind="config"):
+    """A right file's data with every default filled in, as plain dicts and lists."""
+    return MODELS[kind].model_validate(data).model_dump(by_alias=True)
+
+
+def _path(loc, kind):
+    """pydantic's location as a path into the file.
+
+    Below a map's member it names the union's choice, or `[key]` for a bad name: neither is a part of the file.
+    """
+    if loc and loc[0] in _MAPS:
+        loc = loc[:2] + loc[3:]
+    path = ""
+    for part in loc:
+        path = join(path, part)
+    if kind.startswith("union_tag"):
+        path = join(path, "kind" if loc[0] == "buses" else "driver")
+    return path
