@@ -1,8 +1,8 @@
 """The table of commands, and the way from `deploy.py NAME ...` to the file of host/ that holds the command.
 
-A command's file has `add_arguments(parser)` and `run(args) -> int`; it is imported only when its command is called, so that
-this file needs the standard library only. Exit codes: 0 done, 1 the data or the device is at fault, 2 the call or the
-configuration is, 130 interrupted.
+A command's file has `add_arguments(parser)` and `run(args) -> int`; it is imported only when its command is called, so
+that this file needs the standard library only. Exit codes: 0 done, 1 the data or the device is at fault, 2 the call or
+the configuration is, 130 interrupted.
 """
 
 import argparse
@@ -28,7 +28,7 @@ SYSTEM_PYTHON = "--system-python"
 
 
 def main(argv: list[str]) -> int:
-    """Run one command line and give its exit code. Wrong usage raises SystemExit(2) with a message, as argparse does."""
+    """Run one command line and give its exit code; wrong usage ends in argparse's message and SystemExit(2)."""
     argv, system = _take_flag(argv, SYSTEM_PYTHON)
     at = next((i for i, word in enumerate(argv) if not word.startswith("-")), len(argv))
     parser = _parser()
@@ -60,9 +60,10 @@ def _run(name: str, arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         if error.name.partition(".")[0] in PACKAGES:
             raise
+        install = f"{sys.executable} -m pip install -r {environment.LOCK}"
         print(
-            f"deploy.py: this Python ({sys.executable}) lacks the package that holds {error.name!r}: run `{sys.executable} "
-            f"-m pip install -r {environment.LOCK}`, or leave {SYSTEM_PYTHON} (MOTELOG_PYTHON=system) out.", file=sys.stderr,
+            f"deploy.py: this Python lacks the package that holds {error.name!r}: run `{install}`, or leave "
+            f"{SYSTEM_PYTHON} (MOTELOG_PYTHON=system) out.", file=sys.stderr,
         )
         return 2
 

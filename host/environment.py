@@ -1,7 +1,7 @@
 """The virtual environment `.venv`, made from requirements.lock on first use. Standard library only.
 
-It is complete when its stamp says from which lock, for which Python and in which folder it was made; the stamp is written
-last, so an interrupted creation is done again. `python3 -m host.environment` makes it and prints its Python.
+It is complete when its stamp says from which lock, for which Python and in which folder it was made; the stamp is
+written last, so an interrupted creation is done again. `python3 -m host.environment` makes it and prints its Python.
 """
 
 import contextlib

@@ -13,8 +13,8 @@ def add_arguments(parser):
     parser.add_argument("--slow", action="store_true", help="also run the tests that take tens of seconds each")
     parser.add_argument(
         "--with-32bit", action="store_true",
-        help="get a 32-bit MicroPython into the user's cache directory first (amd64 Debian; 5 MB, nothing is installed); "
-        "later runs use it without being asked",
+        help="first get a 32-bit MicroPython into the user's cache directory (amd64 Debian; 4 MB to download, nothing "
+        "is installed); later runs use it without being asked",
     )
     parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="handed to pytest, e.g. `-- -k ring -x`")
 

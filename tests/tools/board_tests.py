@@ -36,7 +36,9 @@ class BoardScript(pytest.File):
         self.heap = "2M"
         for node in body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "HEAP":
-                self.heap = ast.literal_eval(node.value)
+                if not isinstance(node.value, ast.Constant) or not isinstance(node.value.value, str):
+                    raise self.CollectError(f'{self.path}:{node.lineno}: HEAP takes a text such as "384K"')
+                self.heap = node.value.value
         functions = [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         tests = {node.name: node for node in functions if node.name.startswith("test_")}
         if not tests:
