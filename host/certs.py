@@ -1,9 +1,10 @@
 """Certificates made for the occasion: a small authority of one's own and a server certificate for the collector.
 
-The board trusts the authority only (`ca.der`, for MicroPython's `load_verify_locations(cadata=...)`), so a laptop that gets another
-address needs a new server certificate and no new file on any board. Keys are EC P-256: small, and within what mbedTLS on a board checks
-in reasonable time. Certificates are valid from 1970 on, because a board whose clock was never set believes in 2000, 2015 or 2021 and
-would refuse a younger one (RFC 5280 section 4.1.2.5 has no lower bound that matters); nothing is lost, the key is as young as ever.
+The board trusts the authority only (`ca.der`, for MicroPython's `load_verify_locations(cadata=...)`), so a laptop
+that gets another address needs a new server certificate and no new file on any board. Keys are EC P-256: small, and
+within what mbedTLS on a board checks in reasonable time. Certificates are valid from 1970 on, because a board whose
+clock was never set believes in 2000, 2015 or 2021 and would refuse a younger one (RFC 5280 section 4.1.2.5 has no
+lower bound that matters); nothing is lost, the key is as young as ever.
 """
 
 import datetime
@@ -31,11 +32,15 @@ class CertError(ValueError):
 
 @dataclass(frozen=True)
 class Certs:
-    """Where the files are: `ca_der` goes onto the boards, `cert_pem` and `key_pem` stay with the collector."""
+    """Where the files are: the authority's goes onto the boards, the server's two stay with the collector."""
 
-    ca_der: Path
+    ca_path: Path
     cert_pem: Path
     key_pem: Path
+
+    def ca_der(self) -> bytes:
+        """What a board needs to trust the collector."""
+        return self.ca_path.read_bytes()
 
     def server_context(self) -> ssl.SSLContext:
         """A TLS context for the collector (TLS 1.2 or newer; MicroPython boards speak 1.2)."""
@@ -45,25 +50,29 @@ class Certs:
         return context
 
 
-def ensure(folder: Path, hosts: list[str]) -> Certs:
-    """The certificates in `folder`, made where they are missing, about to expire, or do not name one of `hosts` (DNS names or IPs).
+def make(folder: Path, hosts: list[str]) -> Certs:
+    """The certificates in `folder`, made where they are missing, about to expire, or do not name all of `hosts` (DNS
+    names, IPs).
 
-    The authority is kept as long as it lives; only the server certificate follows the hosts. Raises `CertError` for a damaged folder.
+    The authority is kept as long as it lives; only the server certificate follows the hosts. Raises `CertError` for a
+    damaged folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ca_key_path = folder / "ca.key.pem"
     certs = Certs(folder / "ca.der", folder / "server.pem", folder / "server.key.pem")
     try:
-        if not (certs.ca_der.exists() and ca_key_path.exists() and _fresh(_load_der(certs.ca_der))):
-            _make_authority(certs.ca_der, ca_key_path)
-        ca = _load_der(certs.ca_der)
+        if not (certs.ca_path.exists() and ca_key_path.exists() and _fresh(_load_der(certs.ca_path))):
+            _make_authority(certs.ca_path, ca_key_path)
+        ca = _load_der(certs.ca_path)
         ca_key = serialization.load_pem_private_key(ca_key_path.read_bytes(), None)
         if not _serves(certs, ca, hosts):
             _make_server(certs, ca, ca_key, hosts)
     except CertError:
         raise
     except (ValueError, TypeError) as error:  # TypeError: a key with a password
-        raise CertError(f"{folder}: a certificate or key cannot be read ({error}); delete the folder and push ca.der anew") from None
+        raise CertError(
+            f"{folder}: a certificate or key cannot be read ({error}); delete the folder and push ca.der anew"
+        ) from None
     return certs
 
 
@@ -138,21 +147,30 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         if not HOST.fullmatch(host):
-            raise CertError(f"{host!r} is neither a host name (letters, digits, '-' and '.') nor an IP address") from None
+            raise CertError(
+                f"{host!r} is neither a host name (letters, digits, '-' and '.') nor an IP address"
+            ) from None
         return x509.DNSName(host)
 
 
 def _key_usage(**on: bool) -> x509.KeyUsage:
-    flags = ["digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign",
-             "crl_sign", "encipher_only", "decipher_only"]
+    flags = [
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    ]
     return x509.KeyUsage(**{flag: on.get(flag, False) for flag in flags})
 
 
 def _write_key(path: Path, key) -> None:
     """Written with mode 0600 from its first byte on."""
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pem)

@@ -1,18 +1,20 @@
 """The receiving end: a small HTTPS server that answers a PUT only when the file is complete, checked and durable.
 
-    PUT /<device>/<session>/<file>    Content-Length, Content-Digest: sha-256=:<base64>: (RFC 9530), optional Authorization: Bearer <token>
+    PUT /<device>/<session>/<file>    Content-Length, Content-Digest: sha-256=:<base64>: (RFC 9530), optional
+    Authorization: Bearer <token>
 
 | answer | meaning for the sender |
 |---|---|
 | 201 | stored durably: it may be deleted on the board |
 | 412 | the same bytes are here already: as good as 201. Said without reading the body when the digest header tells it |
-| 409 | other bytes are here under that name (or the sidecar's data file has another hash): keep it, a person must look |
+| 409 | other bytes are here under that name (or a sidecar's data file has another hash): keep it, ask a person |
 | 400, 408, 411, 413, 415 | name, length or digest wrong; too slow; no length; too large; a content coding |
 | 401 | token missing or wrong |
 | 422, 424 | a JSON file that does not describe this place; a sidecar whose data file has not arrived |
 | 507 | the collector's disk is full |
 
-Nothing that is here is ever overwritten, with or without `If-None-Match: *`. `GET /` answers a JSON status. How files are kept: `store.py`.
+Nothing that is here is ever overwritten, with or without `If-None-Match: *`. `GET /` answers a JSON status. How files
+are kept: `store.py`.
 """
 
 import asyncio
@@ -45,7 +47,9 @@ _DIGEST = re.compile(r"\s*sha-256\s*=\s*:([A-Za-z0-9+/=]*):\s*(?:;.*)?")
 
 @dataclass
 class Device:
-    """What the status says about one device: bytes and segments on disk, and the deliveries since the collector was started."""
+    """What the status says about one device: bytes and segments on disk, and the deliveries since the collector was
+    started.
+    """
 
     last_seen: str | None = None
     latest_session: str | None = None
@@ -59,9 +63,10 @@ class Device:
 class Collector:
     """Receives files into `root` (see the module's text for the protocol).
 
-    `token`: demanded of every request when given. `max_bytes`: the largest file accepted. `keep_free_bytes`: below this much free disk a
-    delivery is refused with 507 before it is read. `stall_s`: longest silence of a sender; slower than 1 kB/s overall is cut off as well.
-    `before_put`: awaited with the file's path before its body is read; tests make the collector stall with it.
+    `token`: demanded of every request when given. `max_bytes`: the largest file accepted. `keep_free_bytes`: below
+    this much free disk a delivery is refused with 507 before it is read. `stall_s`: longest silence of a sender;
+    slower than 1 kB/s overall is cut off as well. `before_put`: awaited with the file's path before its body is read;
+    tests make the collector stall with it.
     """
 
     def __init__(
@@ -83,7 +88,9 @@ class Collector:
         self._listener: asyncio.Server | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, ssl_context: ssl.SSLContext | None = None) -> int:
-        """Listens and returns the bound port. Raises `OSError` when the address is taken or the folder cannot be used."""
+        """Listens and returns the bound port. Raises `OSError` when the address is taken or the folder cannot be
+        used.
+        """
         await asyncio.to_thread(self.store.prepare)
         await asyncio.to_thread(self._count_stored)
         self._web = web.Server(
@@ -115,7 +122,9 @@ class Collector:
         }
 
     def _connection(self) -> asyncio.Protocol:
-        """A connection that says nothing complete within `stall_s` is dropped (aiohttp watches over the later requests only)."""
+        """A connection that says nothing complete within `stall_s` is dropped (aiohttp watches over the later
+        requests only).
+        """
         protocol = self._web()
         self._silent.add(protocol)
 
@@ -167,7 +176,9 @@ class Collector:
         return _answer(201, "stored")
 
     async def _answer_early(self, request: web.BaseRequest) -> web.Response:
-        """412 at once, then the body is read off, so that a sender that reads only after its last byte finds the answer."""
+        """412 at once, then the body is read off, so that a sender that reads only after its last byte finds the
+        answer.
+        """
         response = _answer(412, "the same bytes are here already")
         await response.prepare(request)
         await response.write_eof()
@@ -181,7 +192,9 @@ class Collector:
     def _place(self, request: web.BaseRequest) -> Place:
         match = _PATH.fullmatch(request.raw_path)
         if match is None:
-            raise Refused(400, "PUT /<device>/<session>/<file>, in plain letters: no percent codes, no query, no other levels")
+            raise Refused(
+                400, "PUT /<device>/<session>/<file>, in plain letters: no percent codes, no query, no other levels"
+            )
         return Place(self.store.root, *match.groups())
 
     async def _receive(self, request: web.BaseRequest, place: Place) -> bool:
@@ -201,7 +214,9 @@ class Collector:
             async for chunk in self._body(request):
                 upload.write(chunk)
             if upload.sha256() != sha256:
-                raise Refused(400, f"{place.file}: the bytes have sha256 {upload.sha256()}, Content-Digest says {sha256}")
+                raise Refused(
+                    400, f"{place.file}: the bytes have sha256 {upload.sha256()}, Content-Digest says {sha256}"
+                )
             return await asyncio.to_thread(self.store.publish, upload)
         finally:
             upload.discard()
@@ -257,7 +272,9 @@ def _count(device: Device, session: str, file: str, size: int) -> None:
 
 
 def _digest(request: web.BaseRequest) -> str:
-    """The sha-256 of `Content-Digest` as hex (RFC 9530 section 2: a dictionary of algorithms, the bytes in base64 between colons)."""
+    """The sha-256 of `Content-Digest` as hex (RFC 9530 section 2: a dictionary of algorithms, the bytes in base64
+    between colons).
+    """
     for member in ",".join(request.headers.getall("Content-Digest", [])).split(","):
         if match := _DIGEST.fullmatch(member):
             try:

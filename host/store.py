@@ -1,12 +1,14 @@
 """Where the collector keeps what it received: one folder per session, one visible name per complete, durable file.
 
-A file is written under a hidden temporary name (`.part-...`) beside its place, synced, and published with a hard link, which never
-overwrites and is atomic; then the folder is synced and a line is appended to `SHA256SUMS`. Only after that is a delivery answered.
-So a collector that is killed at any instant leaves complete files and hidden leftovers, nothing else; leftovers go at the next start.
+A file is written under a hidden temporary name (`.part-...`) beside its place, synced, and published with a hard
+link, which never overwrites and is atomic; then the folder is synced and a line is appended to `SHA256SUMS`. Only
+after that is a delivery answered. So a collector that is killed at any instant leaves complete files and hidden
+leftovers, nothing else; leftovers go at the next start.
 
-`SHA256SUMS` is the record of what arrived, in the format of coreutils (`sha256sum -c SHA256SUMS` checks a session without us): one
-line `<64 hex>  <file>` per file, each synced. A kill can tear the last line, whose delivery was never answered: it is cut off before the
-next append. A kill between link and line leaves a file without a line: its redelivery adds the line.
+`SHA256SUMS` is the record of what arrived, in the format of coreutils (`sha256sum -c SHA256SUMS` checks a session
+without us): one line `<64 hex>  <file>` per file, each synced. A kill can tear the last line, whose delivery was
+never answered: it is cut off before the next append. A kill between link and line leaves a file without a line: its
+redelivery adds the line.
 """
 
 import errno
@@ -43,8 +45,11 @@ class Place:
     def __init__(self, root: Path, device: str, session: str, file: str):
         for part in (device, session, file):
             if not _SEGMENT.fullmatch(part) or part.endswith(".") or _WINDOWS.fullmatch(part):
-                raise Refused(400, f"{part!r} is not a name: 1 to 64 of A-Z a-z 0-9 . _ -, starting with a letter or digit, "
-                                   "not ending with a dot and no device name of Windows")
+                raise Refused(
+                    400,
+                    f"{part!r} is not a name: 1 to 64 of A-Z a-z 0-9 . _ -, starting with a letter or digit, "
+                    "not ending with a dot and no device name of Windows",
+                )
         if not _FILE.fullmatch(file):
             raise Refused(400, f"{file!r}: a session holds .npy, .wav, .json and .jsonl files")
         self.device, self.session, self.file = device, session, file
@@ -56,7 +61,9 @@ class Place:
 
 
 class Upload:
-    """A delivery on its way in: a hidden file and the hash of what was written so far. Ends with `Store.publish` or `discard()`."""
+    """A delivery on its way in: a hidden file and the hash of what was written so far. Ends with `Store.publish` or
+    `discard()`.
+    """
 
     def __init__(self, place: Place):
         _make_folder(place.folder.parent)
@@ -88,7 +95,9 @@ class Upload:
 
 
 class Store:
-    """The files below `root`. Methods block (they sync): call them from a thread. Safe to call from several threads at once."""
+    """The files below `root`. Methods block (they sync): call them from a thread. Safe to call from several threads
+    at once.
+    """
 
     def __init__(self, root: Path):
         self.root = Path(root)
@@ -96,7 +105,9 @@ class Store:
         self._sums_lock = threading.Lock()
 
     def prepare(self) -> None:
-        """Makes the root, removes what a killed collector left half-written; raises `OSError` if hard links are impossible there."""
+        """Makes the root, removes what a killed collector left half-written; raises `OSError` if hard links are
+        impossible there.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         for leftover in [*self.root.glob(f"{PART}*"), *self.root.glob(f"*/*/{PART}*")]:
             leftover.unlink()
@@ -106,7 +117,9 @@ class Store:
             os.link(probe, link)
             link.unlink()
         except OSError as error:
-            raise OSError(error.errno, f"{self.root}: this file system has no hard links, choose another folder") from None
+            raise OSError(
+                error.errno, f"{self.root}: this file system has no hard links, choose another folder"
+            ) from None
         finally:
             probe.unlink()
 
@@ -121,7 +134,9 @@ class Store:
             return None
 
     def publish(self, upload: Upload) -> bool:
-        """Makes a complete upload visible and durable. True: stored. False: the same bytes were there. `Refused(409)`: others were."""
+        """Makes a complete upload visible and durable. True: stored. False: the same bytes were there.
+        `Refused(409)`: others were.
+        """
         place, sha256 = upload.place, upload.sha256()
         upload.seal()
         if place.file.endswith(".json"):
@@ -131,14 +146,18 @@ class Store:
             created = True
         except FileExistsError:
             if self.stored_sha256(place) != sha256:
-                raise Refused(409, f"{place.file} is here already with other bytes; both copies are kept where they are") from None
+                raise Refused(
+                    409, f"{place.file} is here already with other bytes; both copies are kept where they are"
+                ) from None
             created = False
         upload.discard()
         self.confirm(place, sha256)
         return created
 
     def confirm(self, place: Place, sha256: str) -> None:
-        """Makes sure that the published file is durable and has its line in SHA256SUMS: the last step before any good answer."""
+        """Makes sure that the published file is durable and has its line in SHA256SUMS: the last step before any good
+        answer.
+        """
         _sync_folder(place.folder)
         line = f"{sha256}  {place.file}\n"
         with self._sums_lock:
@@ -155,7 +174,9 @@ class Store:
                 known.add(line)
 
     def _check_document(self, place: Place, content: bytes) -> None:
-        """JSON must parse and say where it belongs; a sidecar is the commit mark, so its data must be here with that hash."""
+        """JSON must parse and say where it belongs; a sidecar is the commit mark, so its data must be here with that
+        hash.
+        """
         document = _parse_object(place.file, content)
         for key, expected in (("device", place.device), ("session", place.session)):
             if document.get(key) != expected:
@@ -169,7 +190,9 @@ class Store:
         if stored is None:
             raise Refused(424, f"{place.file}: its data file {data} has not arrived yet; deliver that first")
         if stored != document.get("sha256"):
-            raise Refused(409, f"{place.file}: {data} is here with sha256 {stored}, the sidecar says {document.get('sha256')!r}")
+            raise Refused(
+                409, f"{place.file}: {data} is here with sha256 {stored}, the sidecar says {document.get('sha256')!r}"
+            )
 
 
 def _parse_object(name: str, content: bytes) -> dict:
