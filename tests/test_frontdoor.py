@@ -243,3 +243,19 @@ def test_the_first_command_on_a_fresh_clone(tmp_path):
     pinned = set(re.findall(r"^(\S+==\S+)", (ROOT / "requirements.lock").read_text(), re.M))
     installed = {package.replace("_", "-").lower() for package in packages}
     assert installed - pinned == {p for p in installed if p.startswith(("pip==", "setuptools=="))}
+
+
+# The README
+
+
+def test_the_readme_names_the_commands_that_there_are():
+    readme = (ROOT / "README.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)", readme, re.M)) == set(COMMANDS)
+    assert set(re.findall(r"deploy\.py (\w+)", readme)) - {"COMMAND"} <= set(COMMANDS)
+
+
+def test_the_configuration_in_the_readme_is_a_right_one():
+    from config import loader
+
+    example = re.search(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+    assert loader.check(example.encode())[1] == []
