@@ -31,10 +31,14 @@ def is_active() -> bool:
 
 def ensure() -> Path:
     """The Python of a complete .venv; makes it first if need be, with progress on standard error. Raises Failed."""
-    if not _is_complete():
-        with _only_one_process():
-            if not _is_complete():
-                _make()
+    try:
+        if not _is_complete():
+            with _only_one_process():
+                if not _is_complete():
+                    _make()
+    except OSError as error:
+        reason = f"{error.strerror}: {error.filename}"
+        raise Failed(f"could not make {VENV}: {reason}; --system-python does without") from error
     return _python()
 
 
@@ -74,7 +78,11 @@ def _only_one_process():
         else:
             import fcntl
 
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"Waiting for another deploy.py, which makes {VENV}", file=sys.stderr, flush=True)
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -208,7 +208,16 @@ def test_two_first_uses_at_once_make_one_environment(bootstrap):
     results = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], results
     assert [json.loads(output)[0] for output, _ in results] == [42, 42]
-    assert sum("First use" in errors for _, errors in results) == 1
+    assert sorted("First use" in errors for _, errors in results) == [False, True]
+    assert sorted("Waiting for another" in errors for _, errors in results) == [False, True]
+
+
+def test_a_folder_that_cannot_take_the_environment_is_told_in_one_sentence(bootstrap):
+    root, env = bootstrap
+    (root / ".venv").write_text("a file")
+    done = deploy("check", root=root, python=PLAIN_PYTHON, env=env)
+    assert done.returncode == 1 and "could not make" in done.stderr and "--system-python" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
