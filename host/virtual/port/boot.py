@@ -1,0 +1,45 @@
+"""The virtual board's firmware: wires the hardware, mounts the flash at `/`, and runs the program on it.
+
+Started as `micropython -X heapsize=384K -c "import boot; boot.run()"` with this folder first in MICROPYPATH and the world file's path in
+MOTELOG_WORLD. The program is `app.main`'s `run()`, or the module that the world's `main` names. Its result is the exit code.
+All port modules are imported here, because the host's files are out of reach once the flash is mounted.
+"""
+
+import gc
+import sys
+
+import machine
+import network
+import select
+import socket
+import time  # noqa: F401
+
+import vfs
+import wiring
+from hardware import board
+
+
+def _mount():
+    device, new = wiring.flash()
+    if new:
+        vfs.VfsLfs2.mkfs(device)
+    fs = vfs.VfsLfs2(device)
+    vfs.umount("/")
+    vfs.mount(fs, "/")
+    sys.path[:] = ["", ".frozen", "/lib"]
+    return device
+
+
+def run():
+    """Power on. Ends the process."""
+    try:
+        wiring.connect()
+        board.flash = _mount()
+    except (OSError, ValueError, KeyError) as error:
+        print(f"virtual board: {error}")
+        sys.exit(2)
+    gc.collect()
+    print(f"virtual board: {gc.mem_alloc()} of {gc.mem_alloc() + gc.mem_free()} heap bytes in use before the program")
+    name = board.world.get("main", "app.main")
+    module = __import__(name, None, None, ("run",))
+    sys.exit(module.run() or 0)

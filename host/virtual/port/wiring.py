@@ -1,0 +1,109 @@
+"""Builds what the world file wires to the board: chips on the buses, microphones on the I2S ports, the flash."""
+
+from chips import mic, source
+from chips.lsm6dsox import LSM6DSOX
+from clock import NEVER, Event
+from flash import Flash
+from hardware import POWER_CUT, board
+from pins import drive, line
+
+import buses
+import i2s
+
+
+class Interrupt(Event):
+    """The wire from a chip's interrupt output to pin `number`."""
+
+    def __init__(self, number):
+        super().__init__()
+        self._number = number
+        self.chip = None
+        line(number)
+        board.clock.add(self)
+
+    def set(self, level):
+        """The chip drives its output."""
+        drive(self._number, level)
+
+    def plan(self, t_us):
+        """The chip wants to look again at `t_us`; -1 = not any more."""
+        self.due = NEVER if t_us < 0 else t_us
+
+    def fire(self):
+        self.chip.look()
+
+
+def _file(path):
+    try:
+        return board.host.open(path, "rb")
+    except OSError as error:
+        raise ValueError(f"world: cannot read {path} ({error})") from None
+
+
+def _motion(spec):
+    if "file" in spec:
+        return source.NpyRows(_file(spec["file"]), spec["file"])
+    return source.Motion(spec.get("seed", 1))
+
+
+def _lsm6dsox(spec):
+    pin = spec.get("int_pin")
+    int1 = None if pin is None else Interrupt(pin)
+    chip = LSM6DSOX(
+        board.clock,
+        _motion(spec["source"]),
+        address=spec.get("address"),
+        cs=spec.get("cs"),
+        rate_ratio=spec.get("rate_ratio", 1.0213),
+        faults=spec.get("faults"),
+        int1=int1,
+    )
+    if int1:
+        int1.chip = chip
+    return chip
+
+
+_CHIPS = {"lsm6dsox": _lsm6dsox}
+
+
+def _microphone(spec):
+    sound = mic.Wav(_file(spec["source"]["file"]), spec["source"]["file"]) if "file" in spec["source"] else mic.Tone()
+    how = {key: spec[key] for key in ("shift", "noise_bits", "rate_ratio") if key in spec}
+    return mic.Microphone(sound, **how)
+
+
+def connect():
+    """Wire everything. A bus that the world does not name exists all the same, and is empty."""
+    world = board.world
+    chips = {}
+    for kind in ("i2c", "spi"):
+        chips[kind] = {number: [] for number in range(3)}
+        for number, specs in world.get(kind, {}).items():
+            chips[kind][int(number)] = [_CHIPS[spec["chip"]](spec) for spec in specs]
+    buses.wire(board.clock, chips["i2c"], chips["spi"])
+    i2s.wire({int(number): _microphone(spec) for number, spec in world.get("i2s", {}).items()})
+
+
+def flash():
+    """The world's flash, and whether its image is brand-new (of size 0, or absent)."""
+    spec = board.world["flash"]
+    block_size = spec.get("block_size", 4096)
+    try:
+        new = board.host.stat(spec["image"])[6] == 0
+    except OSError:
+        new = True
+    file = board.host.open(spec["image"], "w+b" if new else "r+b")
+    device = Flash(file, spec["size_kb"] * 1024 // block_size, block_size)
+    device.erase_us = spec.get("erase_us", 0)
+    device.program_us = spec.get("program_us", 0)
+    device.stall = board.clock.stall
+    device.cut_at = spec.get("cut_at")
+    device.torn = spec.get("torn", False)
+    device.on_cut = _power_cut
+    return device, new
+
+
+def _power_cut():
+    board.end(POWER_CUT, "power cut")
+
+
