@@ -7,8 +7,7 @@ from app import status
 from app.clock import Clock
 from app.parts import build_streams
 from app.session import Session
-from config.loader import load, load_secrets
-from config.public import public
+from config.loader import ConfigError, load, public
 from storage.spool import Spool
 
 CONFIG = "/config.json"
@@ -116,15 +115,23 @@ async def _finish(board, shipping):
     status.show(status.snapshot("done", board.session, board.spool, board.shipper))
 
 
+def _complain(errors):
+    for file, path, reason, remedy in errors:
+        status.log("%s: %s %s (%s)" % (file, path or "the file", reason, remedy))
+
+
 def run():
     """Boot the recorder. -> exit code: 0 = recorded and closed, 1 = a sensor, the flash or the code failed, 2 = the configuration."""
-    config, errors = load(CONFIG, LAST_GOOD)
-    secrets, secret_errors = load_secrets(SECRETS)
-    for error in errors + secret_errors:
-        status.log("configuration: %s" % error)
-    if config is None:
+    try:
+        loaded = load(CONFIG, LAST_GOOD, SECRETS)
+    except ConfigError as error:
+        _complain(error.errors)
+        status.log("no usable configuration: nothing is recorded")
         return 2
-    board = Board(config, secrets)
+    _complain(loaded.errors)
+    if loaded.fell_back:
+        status.log("%s is refused: going on with the last good configuration" % CONFIG)
+    board = Board(loaded.config, loaded.secrets)
     if not board.streams:
         status.log("no sensor answers: nothing to record")
         return 1

@@ -75,8 +75,7 @@ class Stream:
 
     def attach(self, spool):
         """Give the stream a writer (its buffers are made here, once)."""
-        writer = SegmentWriter(spool, self.info)
-        self.recorder = Recorder(self.info, self.ring, writer, spool, self.driver.frame_bytes)
+        self.recorder = Recorder(self.ring, SegmentWriter(spool, self.info))
 
 
 def build_streams(config, clock, log):

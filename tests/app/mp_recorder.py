@@ -1,0 +1,177 @@
+"""The recorder on a real spool on LittleFS: what goes through the ring is in segments, or in the account with its cause."""
+
+import io
+import json
+import os
+
+import vfs
+from app.recorder import FULL_RETRY, Recorder
+from app.ring import FIFO, NO_ANCHOR, BlockRing
+from host.virtual.port.flash import Flash
+from storage.segment import SegmentWriter, StreamInfo
+from storage.spool import Spool
+
+BLOCK = 16
+INFO = StreamInfo("imu", "npy", ("ax", "ay"), ("g", "g"), (0.5, 0.5), 100.0, 1024)
+
+
+class Bench:
+    """A stream of frames (number & 0x7fff, number >> 15) into a spool on a fresh flash of ``blocks`` 4 KiB blocks."""
+
+    def __init__(self, blocks=64, when_full="stop"):
+        try:
+            vfs.umount("/flash")
+        except OSError:
+            pass
+        self.flash = Flash(io.BytesIO(b"\xff" * (4096 * blocks)), blocks)
+        vfs.VfsLfs2.mkfs(self.flash)
+        vfs.mount(vfs.VfsLfs2(self.flash), "/flash")
+        self.spool = Spool("/flash/data", "dev", reserve_bytes=8192, when_full=when_full)
+        self.spool.recover()
+        self.spool.begin({"streams": {"imu": INFO.as_dict()}})
+        self.ring = BlockRing(BLOCK * 4, 4)
+        self.recorder = Recorder(self.ring, SegmentWriter(self.spool, INFO))
+        self.made = 0
+
+    def record(self, n_frames, drain=True):
+        """Make n frames and let the recorder take them."""
+        while n_frames > 0:
+            view = self.ring.claim()
+            n = min(BLOCK, n_frames)
+            for i in range(n):
+                number = self.made + i
+                view[4 * i] = number & 0xFF
+                view[4 * i + 1] = number >> 8 & 0x7F
+                view[4 * i + 2] = number >> 15 & 0xFF
+                view[4 * i + 3] = 0
+            self.made += n
+            n_frames -= n
+            self.ring.commit(n, self.made * 10000 & 0x3FFFFFFF, self.made * 10000 >> 30, 0, view)
+            if drain:
+                self.recorder.step()
+
+    def lose(self, n, cause):
+        self.made += n
+        self.ring.lose(n, cause)
+
+    def finish(self):
+        """Close the stream and check every stored frame against its number. -> the account."""
+        while self.recorder.step():
+            pass
+        account = self.recorder.account(self.made, self.recorder.close("stop"))
+        number = stored = 0
+        for sidecar, data in self.segments():
+            assert sidecar["first_frame"] == number, (sidecar["first_frame"], number)
+            row = 0
+            for frame, lost, _ in sidecar["gaps"] + [[sidecar["end_frame"], 0, ""]]:
+                while number < frame:
+                    here = data[4 * row] | data[4 * row + 1] << 8 | data[4 * row + 2] << 15
+                    assert here == number, (here, number)
+                    number += 1
+                    row += 1
+                number += lost
+            assert row == sidecar["frames"] and number == sidecar["end_frame"]
+            stored += row
+        assert stored == account["stored"]
+        for frame, lost, _ in account["tail"]:
+            assert frame == number
+            number += lost
+        assert number == account["end_frame"] == self.made
+        assert account["expected"] == account["stored"] + sum(account["lost"].values()), account
+        return account
+
+    def segments(self):
+        """Yield (sidecar, frames' bytes) in order."""
+        for folder in sorted(name for name in os.listdir(self.spool.session_path) if name.isdigit()):
+            path = "%s/%s" % (self.spool.session_path, folder)
+            for name in sorted(os.listdir(path)):
+                if name.endswith(".json"):
+                    with open("%s/%s" % (path, name)) as file:
+                        sidecar = json.load(file)
+                    with open("%s/%s" % (path, sidecar["file"]), "rb") as file:
+                        file.seek(sidecar["bytes"] - 4 * sidecar["frames"])
+                        yield sidecar, file.read()
+
+
+def test_everything_is_stored_over_several_segments():
+    bench = Bench()
+    bench.record(3000)
+    account = bench.finish()
+    assert account["segments"] == 3 and account["stored"] == 3000 and account["lost"] == {} and account["tail"] == []
+
+
+def test_losses_stand_where_they_happened():
+    bench = Bench()
+    bench.record(100)
+    bench.lose(7, FIFO)
+    bench.record(2000)
+    bench.lose(5, FIFO)
+    account = bench.finish()
+    gaps = [gap for sidecar, _ in bench.segments() for gap in sidecar["gaps"]]
+    assert gaps == [[100, 7, "fifo"]] and account["tail"] == [[2107, 5, "fifo"]]
+    assert account["lost"] == {"fifo": 12}
+
+
+def test_a_full_ring_is_a_gap():
+    bench = Bench()
+    bench.record(10 * BLOCK, drain=False)
+    assert bench.finish()["lost"] == {"ring": 6 * BLOCK}
+
+
+def test_anchors_name_the_frame_that_was_newest():
+    bench = Bench()
+    bench.lose(3, FIFO)
+    bench.record(1500)
+    bench.finish()
+    anchors = [anchor for sidecar, _ in bench.segments() for anchor in sidecar["anchors"]]
+    assert len(anchors) > 10
+    for frame, t_us in anchors:
+        assert t_us == (frame + 1) * 10000, (frame, t_us)
+
+
+def test_a_block_without_anchor_leaves_none():
+    bench = Bench()
+    view = bench.ring.claim()
+    bench.ring.commit(1, 5, 0, NO_ANCHOR, view)
+    bench.recorder.step()
+    bench.made = 1
+    view = None
+    bench.finish()
+    assert next(bench.segments())[0]["anchors"] == []
+
+
+def test_flash_full_is_counted_and_recording_goes_on_when_room_appears():
+    bench = Bench(blocks=24)
+    bench.record(20000)
+    full = dict(bench.recorder.lost_total())
+    assert full["flash"] > 5000, full
+    names = [name for name in bench.spool.pending() if not name.endswith(".json")]
+    for name in names[:2]:
+        bench.spool.acknowledge(name)
+    bench.record(BLOCK * FULL_RETRY + 500)
+    stored = bench.recorder.frames()
+    account = bench.recorder.account(bench.made, bench.recorder.close("stop"))
+    assert account["stored"] >= stored
+    assert account["expected"] == account["stored"] + sum(account["lost"].values()), account
+    assert account["segments"] > len(names) and account["end_frame"] == bench.made
+
+
+def test_flash_that_refuses_in_the_middle_of_a_segment():
+    for refuse_at in range(1, 12):
+        bench = Bench()
+        bench.record(500)
+        write = bench.flash.writeblocks
+        calls = [0]
+
+        def refuse(*args):
+            calls[0] += 1
+            if refuse_at <= calls[0] < refuse_at + 3:
+                raise OSError(5)
+            return write(*args)
+
+        bench.flash.writeblocks = refuse
+        bench.record(4000)
+        bench.flash.writeblocks = write
+        bench.record(3000)
+        account = bench.finish()
+        assert account["lost"].get("flash", 0) > 0 or calls[0] < refuse_at, (refuse_at, account)
