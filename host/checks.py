@@ -31,7 +31,7 @@ def check_session(session: Session) -> list[Finding]:
     findings += _check_documents(session)
     for stream in session.streams.values():
         for segment in stream.segments:
-            findings += _check_data(segment, hashes)
+            findings += _check_data(segment)
             findings += _check_sidecar(session, stream, segment)
         findings += _check_chain(stream)
         findings += _check_account(stream)
@@ -84,8 +84,8 @@ def _check_documents(session: Session) -> Iterator[Finding]:
         yield Finding("error", "ledger.json", None, f"has the streams {names[0]}, session.json has {names[1]}")
 
 
-def _check_data(segment: Segment, hashes: dict[str, str]) -> Iterator[Finding]:
-    """The data file is the one that the sidecar describes."""
+def _check_data(segment: Segment) -> Iterator[Finding]:
+    """The data file is the one that the sidecar describes. When both hashes fit, it is the sidecar that errs."""
     info, name, frames = segment.info, segment.data_path.name, _span(segment)
     try:
         content = segment.data_path.read_bytes()
@@ -94,22 +94,23 @@ def _check_data(segment: Segment, hashes: dict[str, str]) -> Iterator[Finding]:
         return
     same_crc = f"{zlib.crc32(content):08x}" == info.crc32
     same_sha = hashlib.sha256(content).hexdigest() == info.sha256
-    if len(content) != info.bytes:
-        yield Finding("error", name, frames, f"has {len(content)} bytes, its sidecar says {info.bytes}")
     if not same_crc and not same_sha:
         yield Finding("error", name, frames, "has another content than its sidecar says (crc32 and sha256 differ)")
     elif not (same_crc and same_sha):
         wrong = "sha256" if same_crc else "crc32"
         yield Finding("error", segment.sidecar_path.name, frames, f"has a wrong {wrong}: the other hash fits the data")
+    liar = segment.sidecar_path.name if same_crc and same_sha else name
+    if len(content) != info.bytes:
+        yield Finding("error", liar, frames, f"the data has {len(content)} bytes, the sidecar says {info.bytes}")
     try:
         rows, rate_hz = len(segment.decode(content)), segment.file_rate_hz(content)
     except ValueError as error:
         yield Finding("error", name, frames, f"{error}")
         return
     if rows != info.frames:
-        yield Finding("error", name, frames, f"holds {rows} frames, its sidecar says {info.frames}")
+        yield Finding("error", liar, frames, f"the data has {rows} frames, the sidecar says {info.frames}")
     if rate_hz is not None and rate_hz != round(info.rate_hz):
-        yield Finding("error", name, frames, f"says {rate_hz} Hz, its sidecar {info.rate_hz:g} Hz")
+        yield Finding("error", liar, frames, f"the data says {rate_hz} Hz, the sidecar {info.rate_hz:g} Hz")
 
 
 def _check_sidecar(session: Session, stream: Stream, segment: Segment) -> Iterator[Finding]:

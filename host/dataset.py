@@ -12,6 +12,7 @@ the data is *true* is for `verify.py`.
 
 import io
 import re
+import warnings
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -319,7 +320,8 @@ def _document(session: Session, name: str, model):
 
 def _decode_npy(content: bytes) -> np.ndarray:
     try:
-        return np.load(io.BytesIO(content), allow_pickle=False)
+        with warnings.catch_warnings(action="ignore"):  # the compiler's, about a damaged header
+            return np.load(io.BytesIO(content), allow_pickle=False)
     except Exception as error:  # a damaged header can raise nearly anything
         raise ValueError(f"is not an NPY file ({error})") from None
 

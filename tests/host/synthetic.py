@@ -143,7 +143,8 @@ def session_files(seed: int = 0) -> dict[str, bytes]:
     imu.give(30)
     imu.lose(None, "bus")
     imu.give(60)
-    imu.lose(3, "ring")  # behind the last frame, in front of the end
+    imu.close("stop")
+    imu.lose(3, "ring")  # behind the last segment
     mic.give(5000)
     accounts = {"imu": imu.end(), "mic": mic.end()}
     files = {"session.json": session_json({"imu": IMU, "mic": MIC}), **imu.files, **mic.files}
