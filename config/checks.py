@@ -92,7 +92,7 @@ def _imu(path, stream, buses):
             yield (
                 path + ".rate_hz",
                 "{} bits per second do not fit through bus {} of {} Hz".format(int(bits), stream["bus"], freq),
-                "a lower rate, or a bus of at least {} Hz".format(int(bits * 5 / 4) + 1),
+                "a lower rate, or a bus of at least {} Hz".format(int(-(-bits * 5 // 4))),
             )
 
 

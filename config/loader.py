@@ -56,6 +56,7 @@ def load(path, last_good_path, secrets_path=None):
             errors.append((last_good_path, "", "cannot be written: " + _why(error), "free some room on the board"))
     errors += [(secrets_path,) + error for error in secret_problems]
     errors += [(path,) + error for error in missing(config, secrets)]
+    secrets = {"wifi": secrets.get("wifi") or {}, "https_token": secrets.get("https_token")}
     return Loaded(config, secrets, errors, fell_back)
 
 
@@ -86,7 +87,11 @@ def check(data):
 
 def check_secrets(data):
     """`(secrets, errors)` of a secrets file's text (bytes). No value is repeated in an error."""
-    _, secrets, errors = _fields(data, "secrets")
+    raw, secrets, errors = _fields(data, "secrets")
+    if secrets and "wifi" in secrets:
+        # A wrong password came back as None, which would mean an open network: forget that name.
+        passwords = secrets["wifi"]
+        secrets["wifi"] = {name: passwords[name] for name in passwords if passwords[name] == raw["wifi"].get(name)}
     hidden = "the value (not shown) is not allowed here"
     return secrets or {}, _merged([(e[0], hidden if "allowed here" in e[1] else e[1], e[2]) for e in errors])
 

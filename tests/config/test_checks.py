@@ -1,0 +1,171 @@
+"""Rules between fields: one broken configuration each, with the path and what the error must say."""
+
+import copy
+import json
+
+import pytest
+
+from config.loader import check
+from config.urls import bare
+
+BASE = {
+    "version": 1, "device": "d", "board": "virtual",
+    "buses": {
+        "i2c0": {"kind": "i2c", "id": 0, "scl": 22, "sda": 21},
+        "spi1": {"kind": "spi", "id": 1, "sck": 18, "mosi": 23, "miso": 19},
+    },
+    "streams": {
+        "imu": {"driver": "lsm6dsox", "bus": "i2c0", "address": 106, "rate_hz": 104},
+        "mic": {"driver": "i2s_mic", "id": 0, "sck": 14, "ws": 15, "sd": 32, "rate_hz": 16000},
+    },
+    "upload": {"https": {"url": "https://192.168.1.10:8443", "ca_file": "/ca.der"}},
+}  # fmt: skip
+SECOND = {"driver": "lsm6dsox", "bus": "i2c0", "address": 107, "rate_hz": 104}
+ON_SPI = {"driver": "lsm6dsox", "bus": "spi1", "cs": 5, "rate_hz": 104}
+LARGE_BLOCKS = {"streams.imu.block_frames": 64}
+TWO_BLOCKS = {"streams.imu.ring_blocks": 2}
+URL = "upload.https.url"
+
+
+def errors_of(changes):
+    """The errors of BASE with `{path: value}` set (... removes)."""
+    config = copy.deepcopy(BASE)
+    for path, value in changes.items():
+        owner = config
+        *parents, last = path.split(".")
+        for part in parents:
+            owner = owner.setdefault(part, {})
+        if value is ...:
+            del owner[last]
+        else:
+            owner[last] = value
+    return check(json.dumps(config).encode())[1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"streams.imu.rate_hz": 12.5},
+        {"streams.imu.rate_hz": 417},
+        {"streams.imu.measure": ["gyro"], "streams.imu.accel_range_g": 16},
+        {"streams.imu.measure": ["accel"], "streams.imu.gyro_range_dps": 2000},
+        {"streams.imu2": SECOND},
+        {"streams.imu": ON_SPI},
+        {"streams.key": SECOND},
+        {"upload": ...},
+        {"upload.https": {"url": "http://127.0.0.1:8080"}},
+        {"upload.https": {"url": "http://localhost/x"}},
+        {"upload.https": {"url": "http://[::1]:80"}},
+        {"streams.mic.ibuf_bytes": 38400},
+        {"streams.imu.rate_hz": 833},
+        {"storage.max_kb": 1000},
+    ],
+)
+def test_in_order(changes):
+    assert errors_of(changes) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "words"),
+    [
+        ({"board": "toaster"}, "board", ["toaster", "esp32", "virtual"]),
+        ({"streams.imu.bus": "i2c7"}, "streams.imu.bus", ["i2c7", "i2c0"]),
+        ({"streams.imu.address": ...}, "streams.imu.address", ["missing", "106 (0x6A)"]),
+        ({"streams.imu.address": 104}, "streams.imu.address", ["104", "107 (0x6B)"]),
+        ({"streams.imu.cs": 5}, "streams.imu.cs", ["no meaning"]),
+        ({"streams.imu.bus": "spi1", "streams.imu.address": ...}, "streams.imu.cs", ["missing", "chip select"]),
+        ({"streams.imu.bus": "spi1", "streams.imu.cs": 5}, "streams.imu.address", ["no meaning"]),
+        ({"streams.imu.rate_hz": 100}, "streams.imu.rate_hz", ["100", "12.5, 26, 52, 104"]),
+        ({"streams.imu.accel_range_g": 3}, "streams.imu.accel_range_g", ["2, 4, 8, 16"]),
+        ({"streams.imu.gyro_range_dps": 245}, "streams.imu.gyro_range_dps", ["125, 250, 500, 1000, 2000"]),
+        ({"streams.imu.measure": ["gyro", "gyro"]}, "streams.imu.measure", ["twice"]),
+        ({**LARGE_BLOCKS, "streams.imu.rate_hz": 1660}, "streams.imu.rate_hz", ["154 ms", "at most 853 Hz"]),
+        ({"streams.imu.block_frames": 2}, "streams.imu.ring_blocks", ["153 ms", "16 blocks of 2"]),
+        ({"streams.mic.ring_blocks": 4}, "streams.mic.ring_blocks", ["256 ms", "at least 5 blocks"]),
+        ({"streams.mic.block_frames": 8}, "streams.mic.ring_blocks", ["256 blocks of 19 frames"]),
+        ({"streams.mic.ibuf_bytes": 38399}, "streams.mic.ibuf_bytes", ["299 ms", "at least 38400"]),
+        ({"streams.imu.segment_frames": 1000}, "streams.imu.segment_frames", ["multiple", "992"]),
+        ({"streams.imu.segment_frames": 16}, "streams.imu.segment_frames", ["multiple", "32"]),
+        ({**TWO_BLOCKS, "streams.imu.block_frames": 2048}, "streams.imu.block_frames", ["24576", "1365"]),
+        ({"streams.mic.sck": 22}, "streams.mic.sck", ["22", "buses.i2c0.scl"]),
+        ({"streams.mic.sd": 60}, "streams.mic.sd", ["60", "0-48"]),
+        ({"board": "esp32", "network.wifi": ["h"], "streams.mic.ws": 34}, "streams.mic.ws", ["only read"]),
+        ({"board": "esp32"}, "network.wifi", ["no way to upload"]),
+        ({"buses.spi1.id": 3}, "buses.spi1.id", ["no spi 3", "0, 1, 2"]),
+        ({"streams.mic.id": 2}, "streams.mic.id", ["no i2s 2", "0, 1"]),
+        ({"buses.b": {"kind": "i2c", "id": 0, "scl": 1, "sda": 2}}, "buses.i2c0.id", ["buses.b.id"]),
+        ({"streams.imu2": {**SECOND, "address": 106}}, "streams.imu2.address", ["streams.imu.address"]),
+        (
+            {"streams.mic2": {**BASE["streams"]["mic"], "sck": 1, "ws": 2, "sd": 3}},
+            "streams.mic2.id",
+            ["streams.mic.id"],
+        ),
+        ({"streams.imu.rate_hz": 3330, "storage.stall_ms": 0}, "streams.imu.rate_hz", ["419580", "524475"]),
+        ({"streams.imu": ON_SPI, "buses.spi1.freq_hz": 20000000}, "buses.spi1.freq_hz", ["10000000"]),
+        ({"streams.mic.ibuf_bytes": 200000}, "streams", ["219456", "131072"]),
+        ({"storage.max_kb": 300}, "streams.mic.segment_frames", ["360 KB", "300 KB"]),
+        ({"storage.root": "/data/../x"}, "storage.root", [".."]),
+        ({"upload.backoff_min_s": 70}, "upload.backoff_max_s", ["70"]),
+        ({"upload.https.ca_file": None}, "upload.https.ca_file", ["ca.der"]),
+        ({URL: "http://192.168.1.10:8080"}, URL, ["clear text", "https://"]),
+        ({URL: "http://127.0.0.1.example.org"}, URL, ["clear text"]),
+        ({URL: "http://127.0.0.1@example.org"}, URL, ["user name"]),
+        ({URL: "https://user:pw@host"}, URL, ["user name or password", "secrets.json"]),
+        ({URL: "https://host/?token=x"}, URL, ["query"]),
+        ({URL: "https://host#x"}, URL, ["fragment"]),
+        ({URL: "https://host:0"}, URL, ["port"]),
+        ({URL: "https://host:99999"}, URL, ["port"]),
+        ({URL: "https://host:"}, URL, ["port"]),
+        ({URL: "https:///x"}, URL, ["host"]),
+        ({URL: "https://h$st"}, URL, ["host"]),
+        ({URL: "htp://host"}, URL, ["https"]),
+        ({"network.wifi": ["a", "a"]}, "network.wifi.1", ["twice"]),
+        ({"network.wifi": ["\u00fc" * 17]}, "network.wifi.0", ["32 bytes"]),
+    ],
+)  # fmt: skip
+def test_refused(changes, path, words):
+    found = {where: f"{reason}; {remedy}" for where, reason, remedy in errors_of(changes)}
+    assert list(found) == [path]
+    assert all(word in found[path] for word in words), found
+
+
+PICO = {
+    "board": "pico_w", "network.wifi": ["h"], "buses.spi1": ...,
+    "buses.i2c0": {"kind": "i2c", "id": 0, "scl": 5, "sda": 4}, "streams.mic.sd": 16, "storage.root": "/sd",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "paths"),
+    [
+        ({}, []),
+        ({"streams.mic.ws": 13}, ["streams.mic.ws"]),
+        ({"buses.i2c0": {"kind": "i2c", "id": 1, "scl": 5, "sda": 4}}, ["buses.i2c0.scl", "buses.i2c0.sda"]),
+        ({"storage.root": "/data", "storage.reserve_kb": 500}, ["streams.mic.segment_frames"]),
+        ({"streams.mic.sd": 23}, ["streams.mic.sd"]),
+    ],
+)
+def test_pico_w(changes, paths):
+    assert [error[0] for error in errors_of({**PICO, **changes})] == paths
+
+
+def test_a_rule_is_silent_about_what_is_wrong_already():
+    """One mistake, one error: what depends on a wrong field is not reported as well."""
+    assert [e[0] for e in errors_of({"buses.i2c0.kind": "canbus"})] == ["buses.i2c0.kind"]
+    assert [e[0] for e in errors_of({"buses": 3})] == ["buses"]
+    assert [e[0] for e in errors_of({"streams.mic.rate_hz": "x"})] == ["streams.mic.rate_hz"]
+    assert [e[0] for e in errors_of({"storage": []})] == ["storage"]
+    assert [e[0] for e in errors_of({"upload.https": {}})] == ["upload.https.url"]
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("https://u:p@h:1/x?t=1#f", "https://h:1/x"),
+        ("https://h", "https://h"),
+        ("http://u@[::1]:80?x", "http://[::1]:80"),
+    ],
+)
+def test_bare(url, plain):
+    assert bare(url) == plain
