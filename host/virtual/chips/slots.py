@@ -6,8 +6,8 @@ def copy_slots(buf, samples, how):
     at, n, shift, mask, noise, width, channels = how
     drop = 32 - 8 * width
     for i in range(n):
-        noise = (noise * 1103515245 + 12345) & 0x7FFFFFFF
-        slot = ((samples[i] << shift) | (noise >> 7 & mask)) >> drop
+        noise = (noise * 20077 + 12345) & 0x3FFFFFFF
+        slot = ((samples[i] << shift) | (noise >> 8 & mask)) >> drop
         for k in range(width):
             buf[at + k] = slot >> 8 * k & 0xFF
         at += width

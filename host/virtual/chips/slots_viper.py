@@ -18,11 +18,11 @@ def copy_slots(buf: ptr8, samples: ptr16, how: ptr32):
     drop = 32 - 8 * width
     i = 0
     while i < n:
-        noise = (noise * 1103515245 + 12345) & 0x7FFFFFFF
+        noise = (noise * 20077 + 12345) & 0x3FFFFFFF
         sample = int(samples[i])
         if sample >= 32768:
             sample -= 65536
-        slot = ((sample << shift) | ((noise >> 7) & mask)) >> drop
+        slot = ((sample << shift) | ((noise >> 8) & mask)) >> drop
         k = 0
         while k < width:
             buf[at] = (slot >> (8 * k)) & 0xFF

