@@ -1,0 +1,161 @@
+"""From a data file to a finished segment: a true header when it was cut short, its hashes, its sidecar.
+
+The writer uses it for a segment that ends early, recovery for one that lost power: one way to do it.
+"""
+
+import hashlib
+import os
+from binascii import hexlify
+
+from storage.files import TMP, remove
+from storage.kernels import crc32, crc32_start, crc32_value
+
+
+class Digest:
+    """Running length, CRC-32 and SHA-256 of a file. `add` allocates nothing."""
+
+    def __init__(self):
+        self.n_bytes = 0
+        self._crc = bytearray(4)
+        crc32_start(self._crc)
+        self._sha = hashlib.sha256()
+
+    def add(self, view, n):
+        """`view` holds n bytes."""
+        self._sha.update(view)
+        crc32(self._crc, view, n)
+        self.n_bytes += n
+
+    def facts(self):
+        """-> (length, CRC-32 as 8 hex digits, SHA-256 as 64)."""
+        return self.n_bytes, "%08x" % crc32_value(self._crc), hexlify(self._sha.digest()).decode()
+
+
+def whole_frames(path, info):
+    """-> how many whole frames the data file at `path` holds."""
+    n_bytes = os.stat(path)[6] - len(info.header(info.segment_frames))
+    return max(0, min(n_bytes // info.frame_bytes, info.segment_frames))
+
+
+def make_true(path, info, frames, buf):
+    """Let the data file hold exactly its first `frames` frames, with a header that says so. -> the facts of `Digest`.
+
+    A file that is true already (an earlier repair was cut off behind the rename) is only read. Otherwise a copy takes
+    its place by renaming: at every instant one of the two is there, whole. `buf` (bytearray) is scratch space.
+    """
+    header = info.header(frames)
+    view = memoryview(buf)
+    if os.stat(path)[6] == len(header) + frames * info.frame_bytes:
+        with open(path, "rb") as file:
+            if file.read(len(header)) == header:
+                file.seek(0)
+                return _pump(file, None, os.stat(path)[6], view, Digest())
+    try:
+        with open(path, "rb") as source, open(path + TMP, "wb") as target:
+            digest = Digest()
+            target.write(header)
+            digest.add(header, len(header))
+            source.seek(len(info.header(info.segment_frames)))
+            facts = _pump(source, target, frames * info.frame_bytes, view, digest)
+        os.rename(path + TMP, path)
+    except OSError:
+        _give_up(path + TMP)
+        raise
+    return facts
+
+
+def _give_up(path):
+    """A copy that did not come to its end takes no room."""
+    try:
+        remove(path)
+    except OSError:
+        pass  # the first error is the one to tell
+
+
+def _pump(source, target, n_bytes, view, digest):
+    """Bring n bytes from one file to the other (None: nowhere) and into the digest. -> its facts."""
+    while n_bytes:
+        part = view if n_bytes >= len(view) else view[:n_bytes]
+        n = source.readinto(part)
+        if not n:
+            raise OSError(5, "the file ends early")
+        if n < len(part):
+            part = part[:n]
+        if target is not None:
+            target.write(part)
+        digest.add(part, n)
+        n_bytes -= n
+    return digest.facts()
+
+
+def sidecar(info, segment, before, dropped):
+    """-> a sidecar without `bytes`, `crc32`, `sha256` (see docs/architecture.md, Files).
+
+    `segment`: {"device", "session", "seq", "first_frame", "frames", "noted": [[stored frames before it, lost, cause]],
+    "anchors": [(offset, t_us)], "clock_fixes", "reason"}. `before`: the running ledger in front of it. `dropped`:
+    frames of this stream that retention has removed in this session so far.
+    """
+    frames = segment["frames"]
+    first_frame = segment["first_frame"]
+    gaps = []
+    number = first_frame
+    for at, lost, cause in segment["noted"]:
+        at = min(at, frames)  # what was noted behind frames that did not reach the flash
+        gaps.append([number + at, lost, cause])
+        number += lost or 0
+    anchors = [[first_frame + offset, t_us] for offset, t_us in segment["anchors"]]
+    return {
+        "format": 1,
+        "device": segment["device"],
+        "session": segment["session"],
+        "stream": info.name,
+        "seq": segment["seq"],
+        "file": "%s-%06d.%s" % (info.name, segment["seq"], info.ext),
+        "first_frame": first_frame,
+        "frames": frames,
+        "end_frame": number + frames,
+        "channels": info.channels,
+        "units": info.units,
+        "scale": info.scale,
+        "rate_hz": info.rate_hz,
+        "rate_measured_hz": _rate(anchors, gaps),
+        "anchors": anchors,
+        "gaps": gaps,
+        "clock_fixes": segment["clock_fixes"],
+        "reason": segment["reason"],
+        "ledger": running(before, frames, gaps, dropped),
+    }
+
+
+def running(before, frames, gaps, dropped):
+    """-> the running ledger `before` (None at the start of a session) with `frames` more stored and `gaps` more lost.
+
+    Frames that retention has removed (`dropped`, in all) count as lost, no more as stored.
+    """
+    before = before or {"expected": 0, "stored": 0, "lost": {}, "unknown": 0}
+    lost = dict(before["lost"])
+    stored = before["stored"] + lost.pop("retention", 0) + frames
+    unknown = before["unknown"]
+    for _, n, cause in gaps:
+        if n is None:
+            unknown += 1
+        else:
+            lost[cause] = lost.get(cause, 0) + n
+    expected = stored + sum(lost.values())
+    if dropped:
+        lost["retention"] = dropped
+    return {"expected": expected, "stored": stored - dropped, "lost": lost, "unknown": unknown}
+
+
+def _rate(anchors, gaps):
+    """-> frames per second between first and last anchor; None when they are under 1 s apart or a gap is unknown."""
+    if len(anchors) < 2:
+        return None
+    frames = anchors[-1][0] - anchors[0][0]
+    span_us = anchors[-1][1] - anchors[0][1]
+    if span_us < 1000000 or frames <= 0:
+        return None
+    for frame, lost, _ in gaps:
+        if lost is None and anchors[0][0] < frame <= anchors[-1][0]:
+            return None
+    return frames * 1000000 / span_us

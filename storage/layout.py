@@ -1,0 +1,78 @@
+"""How the spool lies on flash: names, their order, and the walk over them (see storage/spool.py)."""
+
+import os
+
+from storage import files
+
+SEGMENTS_PER_FOLDER = 16
+DOCUMENTS = ("session.json", "ledger.json")
+
+
+def sessions(device_path):
+    """Yield the names of the session directories, oldest first."""
+    after = None
+    while True:
+        found = files.next_directory(device_path, after, session_key)
+        if not found:
+            return
+        after = found[0]
+        yield found[1]
+
+
+def acknowledged(path, document):
+    """-> path of the file that says that a session's document was acknowledged."""
+    return "%s/%s.ack" % (path, document[: -len(".json")])
+
+
+def session_key(name):
+    """-> (boot, session in it, name): the order of sessions; None when `name` is no session."""
+    parts = name.split("-")
+    if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
+        return None
+    return int(parts[0]), int(parts[1]), name
+
+
+def stream_of(path):
+    """-> the stream that a segment belongs to."""
+    return path.rsplit("/", 1)[-1][: -len("-000000")]
+
+
+def folders(session_path):
+    """Yield the paths of a session's sub-folders, in the order in which they were filled."""
+    after = None
+    while True:
+        found = files.next_directory(session_path, after, lambda name: int(name) if name.isdigit() else None)
+        if not found:
+            return
+        after = found[0]
+        yield "%s/%s" % (session_path, found[1])
+
+
+def stems(folder, extension):
+    """-> stems of the segments in a sub-folder that have a file of that extension, oldest first.
+
+    Within a stream that is the sequence number; the streams are interleaved evenly, as they were filled side by side.
+    """
+    streams = {}
+    for name in files.listing(folder):
+        if name.endswith(extension):
+            stem = name[: -len(extension)]
+            streams.setdefault(stream_of(stem), []).append(stem)
+    order = []
+    for numbered in streams.values():
+        numbered.sort()
+        for i in range(len(numbered)):
+            order.append(((2 * i + 1) / len(numbered), numbered[i]))
+    order.sort()
+    return [stem for _, stem in order]
+
+
+def remove_session(path):
+    """Remove what is left of a session whose segments are gone; the marks that say so go last."""
+    for folder in folders(path):
+        os.rmdir(folder)
+    names = list(files.listing(path))
+    marks = [name for name in names if name.endswith(".ack")]
+    for name in [name for name in names if name not in marks] + marks:
+        files.remove("%s/%s" % (path, name))
+    os.rmdir(path)

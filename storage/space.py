@@ -1,0 +1,65 @@
+"""Free space by counting: `statvfs` walks the whole of a LittleFS, so it is never asked while recording."""
+
+import os
+
+POINTERS = 8  # bytes per LittleFS block that hold no file data, on the average
+EXTRA_BLOCKS = 2  # a segment's sidecar, and its share of the sub-folder (two blocks for 16 segments) and of splits
+
+
+class Space:
+    """What `root`'s file system has left, and what the spool uses of it, in whole blocks. All sizes are file lengths
+    in bytes.
+
+    `margin` is kept free always: the reserve for the file system, and never less than the largest segment, because a
+    segment that was cut short is repaired by copying it.
+    """
+
+    def __init__(self, root, reserve_bytes, max_bytes):
+        self._root = root
+        self._max_bytes = max_bytes
+        self.margin = reserve_bytes
+        self.free_bytes = 0
+        self.used_bytes = 0
+        self.block_size = os.statvfs(root)[0]
+        self.measure()
+
+    def measure(self):
+        """Ask the file system (slow: not while recording)."""
+        status = os.statvfs(self._root)
+        self.free_bytes = status[0] * status[3]
+
+    def cost(self, n_bytes):
+        """-> bytes of flash that a file of that length takes."""
+        data = self.block_size - POINTERS
+        return (n_bytes + data - 1) // data * self.block_size
+
+    def keep(self, n_bytes):
+        """A segment of this length is going to be written: its copy must fit, too."""
+        self.margin = max(self.margin, self.cost(n_bytes) + self.block_size)
+
+    def fits(self, n_bytes):
+        """-> whether a new segment of that length may be begun."""
+        cost = self.cost(n_bytes) + EXTRA_BLOCKS * self.block_size
+        if self._max_bytes is not None and self.used_bytes + cost > self._max_bytes:
+            return False
+        return self.free_bytes - cost >= self.margin
+
+    def has(self, n_bytes):
+        """-> whether a file of that length can be written at all, from the reserve if need be."""
+        return self.free_bytes >= self.cost(n_bytes) + EXTRA_BLOCKS * self.block_size
+
+    def take(self, n_bytes):
+        """A file of this length is there now."""
+        cost = self.cost(n_bytes)
+        self.free_bytes -= cost
+        self.used_bytes += cost
+
+    def give(self, n_bytes):
+        """A file of this length is gone."""
+        cost = self.cost(n_bytes)
+        self.free_bytes += cost
+        self.used_bytes = max(0, self.used_bytes - cost)
+
+    def count(self, n_bytes):
+        """A file of this length was found at start: the file system has counted it already, the spool has not."""
+        self.used_bytes += self.cost(n_bytes)

@@ -1,0 +1,351 @@
+"""The spool: finished segments that nobody has acknowledged yet, and the sessions they belong to.
+
+Contract. `recover()` once at start, then `begin`, any number of segments (SegmentWriter), `end`; while that goes on a
+transport takes names from `pending()`, sends `parts(name)` in their order, and calls `acknowledge(name)` when the
+receiver has them on durable storage. A segment that is being written is never pending. Every call leaves the flash in
+a state that `recover()` understands, wherever the power goes.
+
+On flash, under `<root>/<device>/`: `boot` (the boot counter) and one directory per session with
+
+    session.json, ledger.json      written once; an empty `.ack` beside it says that it was acknowledged
+    000/ 001/ ...                  at most 16 segments each: data and sidecar (`.json`, written last: the commit mark;
+                                   `.ack` once acknowledged, when the segment is kept or its numbers are still needed)
+    <stream>.jnl                   the journal of the segment being written (storage/journal.py)
+    <stream>-dropped.json          what retention has removed (storage/retention.py)
+"""
+
+import errno
+import hashlib
+import os
+from binascii import hexlify
+
+from storage import files, recovery, retention
+from storage.layout import (
+    DOCUMENTS,
+    SEGMENTS_PER_FOLDER,
+    acknowledged,
+    folders,
+    remove_session,
+    session_key,
+    sessions,
+    stems,
+    stream_of,
+)
+from storage.space import Space
+
+
+class Spool:
+    """The spool of one device below `root` (an existing directory, or one that can be made).
+
+    `reserve_bytes` stay free for the file system; `max_bytes` (or None) limits what the spool takes; `when_full` is
+    `stop` or `drop_oldest`; with `keep_acknowledged` segments stay until their room is needed.
+    """
+
+    def __init__(self, root, device, *, reserve_bytes=65536, max_bytes=None, when_full="stop", keep_acknowledged=False):
+        if when_full not in ("stop", "drop_oldest"):
+            raise ValueError("when_full is %r: stop or drop_oldest would be right" % when_full)
+        self.device = device
+        self.path = "%s/%s" % (root.rstrip("/"), device)
+        files.make_directory(self.path)
+        self.space = Space(self.path, reserve_bytes, max_bytes)
+        self.drop_oldest = when_full == "drop_oldest"
+        self.keep_acknowledged = keep_acknowledged
+        self.boot = None
+        self.session = None  # the running one
+        self.session_path = None
+        self.clock_fixes = []  # [[t_us, utc_us, uncertainty_us, source]]: go into every sidecar
+        self._sessions = 0  # begun in this boot
+        self._folder = -1  # into which segments are being written
+        self._in_folder = 0
+        self._newest = {}  # stream -> stem of its newest segment in the running session
+        self._remains = {}  # stream -> sidecar without data, kept because it is the newest
+        self._dropped = {}  # stream -> frames of the running session that retention removed
+        self.pending_segments = 0
+        self._segments_dropped = 0
+        self._lent = {}  # path -> how often it is open for reading
+        self._where = None  # folder in which the last segment was found
+
+    # --- sessions
+
+    def recover(self):
+        """Put in order what the last power cut left; once, at start. -> list of sentences, one per thing done."""
+        report = recovery.Recovery(self)
+        report.run()
+        self.boot = self._next_boot()
+        self.space.measure()
+        return report.lines
+
+    def _next_boot(self):
+        """Count the boot, also when the counter is damaged: then on from the highest that a session bears."""
+        path = self.path + "/boot"
+        counter = files.read_json(path) or {}
+        boot = counter.get("boot")
+        boot = boot if isinstance(boot, int) and boot >= 0 else 0
+        for name in files.listing(self.path, directories=True):
+            key = session_key(name)
+            if key:
+                boot = max(boot, key[0])
+        files.replace_json(path, {"boot": boot + 1})
+        return boot + 1
+
+    def begin(self, meta):
+        """Start a session and write its session.json from `meta` and what the spool knows. -> its name."""
+        if self.boot is None:
+            raise RuntimeError("Spool.recover() comes before begin()")
+        suffix = hexlify(os.urandom(4)).decode()
+        name = "%05d-%02d-%s" % (self.boot, self._sessions, suffix)
+        path = "%s/%s" % (self.path, name)
+        os.mkdir(path)
+        document = dict(meta)
+        document.update({"format": 1, "device": self.device, "session": name, "boot": self.boot})
+        files.replace_json(path + "/session.json", document)
+        self._sessions += 1
+        self.session = name
+        self.session_path = path
+        self.clock_fixes = list(meta.get("clock_fixes", ()))
+        self._folder = -1
+        self._in_folder = SEGMENTS_PER_FOLDER
+        self._newest = {}
+        self._remains = {}
+        self._dropped = {}
+        self.space.measure()
+        return name
+
+    def end(self, ledger):
+        """End the session: `ledger` ({"reason", "ended_t_us", "streams"}) becomes ledger.json.
+
+        Frames that retention removed move from `stored` to `lost`; `dropped` says which segments they were in.
+        """
+        document = {"format": 1, "device": self.device, "session": self.session}
+        document.update(ledger)
+        retention.fold(self.session_path, document)
+        files.replace_json(self.session_path + "/ledger.json", document)
+        session = self.session
+        self.session = None
+        self.session_path = None
+        for path in self._remains.values():
+            self._remove(path)
+        self._remains = {}
+        self.sweep(session)
+
+    # --- the writer's side
+
+    def free(self, n_bytes):
+        """-> whether a segment of n bytes may be begun; makes room as `when_full` says. Does not walk the disk."""
+        while not self.space.fits(n_bytes):
+            if not (self.drop_oldest and retention.drop_one(self)):
+                return False
+        return True
+
+    def place(self, info, seq, n_bytes):
+        """Make room for a segment of n bytes. -> the path of its data file; OSError ENOSPC when there is no room."""
+        if not self.free(n_bytes):
+            raise OSError(files.ENOSPC)
+        if self._in_folder >= SEGMENTS_PER_FOLDER:
+            files.make_directory("%s/%03d" % (self.session_path, self._folder + 1))
+            self._folder += 1
+            self._in_folder = 0
+        self._in_folder += 1
+        self.space.take(n_bytes)
+        return "%s/%03d/%s-%06d.%s" % (self.session_path, self._folder, info.name, seq, info.ext)
+
+    def commit(self, path, sidecar, reserved_bytes):
+        """Write the sidecar of the data file at `path`: from now on the segment exists and is pending."""
+        stem = path.rsplit(".", 1)[0]
+        try:
+            self.space.take(files.write_json(stem + ".json", sidecar))
+        except OSError:
+            files.remove(stem + ".json")  # half a sidecar is none
+            raise
+        self.space.give(reserved_bytes)
+        self.space.take(sidecar["bytes"])
+        self.pending_segments += 1
+        stream = sidecar["stream"]
+        self._newest[stream] = stem
+        if stream in self._remains:
+            self._remove(self._remains.pop(stream))
+
+    def dropped(self, stream):
+        """-> frames of a stream that retention has removed in the running session."""
+        return self._dropped.get(stream, 0)
+
+    # --- the transport's side
+
+    def pending(self, limit=32):
+        """-> the oldest names that wait to be acknowledged, in their order, at most `limit`."""
+        names = []
+        for name, _ in self.waiting():
+            names.append(name)
+            if len(names) == limit:
+                break
+        return names
+
+    def waiting(self):
+        """Yield (name, path without extension) of all that is pending, oldest first, one directory in RAM at a time."""
+        for session in sessions(self.path):
+            path = "%s/%s" % (self.path, session)
+            prefix = "%s/%s/" % (self.device, session)
+            if self._is_due(path, "session.json"):
+                yield prefix + "session.json", path + "/session"
+            for folder in folders(path):
+                for stem in stems(folder, ".json"):
+                    yield prefix + stem, "%s/%s" % (folder, stem)
+            if self._is_due(path, "ledger.json"):
+                yield prefix + "ledger.json", path + "/ledger"
+
+    def _is_due(self, path, document):
+        return bool(files.size_of("%s/%s" % (path, document))) and not files.exists(acknowledged(path, document))
+
+    def parts(self, name):
+        """-> [(remote name, bytes, SHA-256 in hex)] in the order of delivery, the sidecar last; [] when it is gone."""
+        path = self._locate(name)
+        if path is None:
+            return []
+        if name.endswith(".json"):
+            return [(name,) + _measure(path)]
+        sidecar = files.read_json(path + ".json")
+        if not sidecar:
+            raise OSError(errno.EIO, "%s.json is damaged" % name)
+        data = "%s%s" % (name[: name.rfind("/") + 1], sidecar["file"])
+        return [(data, sidecar["bytes"], sidecar["sha256"]), (name + ".json",) + _measure(path + ".json")]
+
+    def open(self, remote_name):
+        """-> the file of that remote name, open for reading; retention leaves it alone until it is closed."""
+        stem, _, extension = remote_name.rpartition(".")
+        document = remote_name.rsplit("/", 1)[-1] in DOCUMENTS
+        path = self._locate(remote_name if document else stem)
+        if path is None:
+            raise OSError(errno.ENOENT)
+        return Lent(path if document else "%s.%s" % (path, extension), path, self._lent)
+
+    def is_lent(self, path):
+        """-> whether a file of the segment at `path` (no extension) is being read."""
+        return path in self._lent
+
+    def acknowledge(self, name):
+        """The receiver has it for good: `name` is not pending any more, here and after every power cut."""
+        path = self._locate(name)
+        if path is None:
+            return
+        device, session, stem = name.split("/")
+        if stem in DOCUMENTS:
+            files.write_file(acknowledged("%s/%s" % (self.path, session), stem), b"")
+            self.sweep(session)
+            return
+        if self.keep_acknowledged:
+            os.rename(path + ".json", path + ".ack")
+            self.pending_segments -= 1
+        else:
+            self.discard(path)
+            self.pending_segments -= 1
+        self.sweep(session, path.rsplit("/", 1)[0])
+
+    def status(self):
+        """-> counters as a dict; does not walk the disk."""
+        return {
+            "session": self.session,
+            "pending_segments": self.pending_segments,
+            "dropped_segments": self._segments_dropped,
+            "used_bytes": self.space.used_bytes,
+            "free_bytes": max(0, self.space.free_bytes - self.space.margin),
+        }
+
+    def _locate(self, name):
+        """-> path of a pending segment (no extension) or document by its name, or None."""
+        device, session, stem = name.split("/")
+        path = "%s/%s" % (self.path, session)
+        if stem in DOCUMENTS:
+            return "%s/%s" % (path, stem) if self._is_due(path, stem) else None
+        if self._where and self._where.startswith(path + "/") and files.exists("%s/%s.json" % (self._where, stem)):
+            return "%s/%s" % (self._where, stem)
+        for folder in folders(path):
+            if files.exists("%s/%s.json" % (folder, stem)):
+                self._where = folder
+                return "%s/%s" % (folder, stem)
+        return None
+
+    # --- removing (retention and recovery use it, too)
+
+    def discard(self, path):
+        """Remove the segment at `path` (no extension): data first, so that a cut leaves a sidecar alone, which means:
+        done.
+
+        The newest sidecar of a stream in the running session stays as `.ack`: recovery needs its numbers.
+        """
+        for extension in (".npy", ".wav"):
+            self._remove(path + extension)
+        stream = stream_of(path)
+        if self._newest.get(stream) == path:
+            if files.exists(path + ".json"):
+                os.rename(path + ".json", path + ".ack")
+            self._remains[stream] = path + ".ack"
+        else:
+            for extension in (".json", ".ack"):
+                self._remove(path + extension)
+
+    def _remove(self, path):
+        n_bytes = files.size_of(path)
+        if n_bytes is not None:
+            files.remove(path)
+            self.space.give(n_bytes)
+
+    def note_drop(self, session, stream, frames):
+        """Retention has removed a pending segment."""
+        self.pending_segments -= 1
+        self._segments_dropped += 1
+        if session == self.session:
+            self._dropped[stream] = self._dropped.get(stream, 0) + frames
+
+    def sweep(self, session, folder=None):
+        """Remove `folder` if it has become empty, and the session when it is ended, acknowledged and empty."""
+        path = "%s/%s" % (self.path, session)
+        if folder and folder != "%s/%03d" % (self.session_path, self._folder) and files.is_empty(folder):
+            os.rmdir(folder)
+        if session == self.session:
+            return
+        for document in DOCUMENTS:
+            if not files.exists(acknowledged(path, document)):
+                return
+        for folder in folders(path):
+            if not files.is_empty(folder):
+                return
+        remove_session(path)
+
+
+class Lent:
+    """A file of the spool, open for reading, that retention must not touch."""
+
+    def __init__(self, path, key, lent):
+        self._file = open(path, "rb")
+        self._key = key
+        self._lent = lent
+        lent[key] = lent.get(key, 0) + 1
+
+    def read(self, n=-1):
+        return self._file.read(n)
+
+    def readinto(self, buf):
+        return self._file.readinto(buf)
+
+    def close(self):
+        """Give it back; a second time does nothing."""
+        if self._file is None:
+            return
+        self._file.close()
+        self._file = None
+        self._lent[self._key] -= 1
+        if not self._lent[self._key]:
+            del self._lent[self._key]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        self.close()
+
+
+def _measure(path):
+    """-> (length, SHA-256 in hex) of a small file."""
+    with open(path, "rb") as file:
+        data = file.read()
+    return len(data), hexlify(hashlib.sha256(data).digest()).decode()
