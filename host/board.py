@@ -1,0 +1,135 @@
+"""`deploy.py board`: a virtual board in the foreground, for anybody without hardware."""
+
+import argparse
+import asyncio
+import json
+import ssl
+import sys
+import tempfile
+from pathlib import Path
+
+from host.virtual import VirtualBoard
+from host.virtual.board import POWER_CUT, RESET
+from host.virtual.compiler import CompileError
+from host.virtual.image import ImageError
+from host.virtual.world import world_for
+
+EXAMPLE = Path(__file__).parent.parent / "config" / "examples" / "virtual.json"
+
+
+class UserError(Exception):
+    """A mistake in the call, in one sentence."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Run a virtual board until its recording ends: MicroPython with a small heap, modelled sensors, and a flash image as its "
+        "only disk. Ctrl-C, or the line 'stop' on its standard input, ends the recording."
+    )
+    add = parser.add_argument
+    add("--config", type=Path, default=EXAMPLE, metavar="FILE", help="configuration (default config/examples/virtual.json)")
+    add("--secrets", type=Path, metavar="FILE", help="secrets file of the board")
+    add("--imu", type=Path, metavar="FILE.npy", help="what the motion sensor feels: int16 (n, 3) or (n, 6); default synthesised")
+    add("--mic", type=Path, metavar="FILE.wav", help="what the microphone hears: mono 16-bit; default a tone")
+    add("--world", type=Path, metavar="FILE", help="world file (JSON) instead of what fits the configuration")
+    add("--flash", type=Path, metavar="FILE", help="flash image, kept afterwards, made if absent (default: a temporary one)")
+    add("--flash-kb", type=int, default=4096, metavar="KB", help="size of the flash (default 4096)")
+    add("--clock", choices=("real", "virtual"), help="virtual: as fast as it goes (default real, or what the world file says)")
+    add("--seconds", type=float, metavar="S", help="length of the recording (default: what the configuration says)")
+    add("--url", metavar="URL", help="collector to upload to; without it nothing is uploaded")
+    add("--ca", type=Path, metavar="FILE", help="certificate (PEM or DER) that vouches for the collector")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        config, files = _configuration(args)
+        world = _world(args, config)
+        secrets = _json(args.secrets) if args.secrets else {}
+        with tempfile.TemporaryDirectory(prefix="motelog-board-") as work:
+            board = VirtualBoard(world, work)
+            board.install(config=config, secrets=secrets, files=files)
+            return asyncio.run(_run(board))
+    except (UserError, ImageError, CompileError, FileNotFoundError) as error:
+        print(f"board: {error}", file=sys.stderr)
+        return 2
+
+
+async def _run(board: VirtualBoard) -> int:
+    """Until the board ends for good; a reset starts it again. A first Ctrl-C asks it to stop, a second takes the power away."""
+    code = RESET
+    while code == RESET:
+        await board.start()
+        printing = asyncio.create_task(_print(board))
+        try:
+            await asyncio.shield(printing)
+        except asyncio.CancelledError:
+            print("board: stopping; Ctrl-C again switches it off", file=sys.stderr)
+            await board.stop()
+            try:
+                await printing
+            finally:
+                await board.kill()
+        code = await board.wait()
+    if code == POWER_CUT:
+        print("board: the power was cut, as the world file says", file=sys.stderr)
+    return code if code in (0, 1, 2) else 1
+
+
+async def _print(board: VirtualBoard) -> None:
+    async for line in board.lines():
+        print(line, flush=True)
+
+
+def _configuration(args: argparse.Namespace) -> tuple[dict, dict[str, bytes]]:
+    """-> the configuration as it goes to the board, and further files for its flash."""
+    config = _json(args.config)
+    config.pop("$schema", None)
+    if args.seconds is not None:
+        config["schedule"] = {**config.get("schedule", {}), "duration_s": args.seconds}
+    upload = config.pop("upload", {})
+    if not args.url:
+        return config, {}
+    files = {}
+    https = {"url": args.url}
+    if args.ca:
+        https["ca_file"] = "/ca.der"
+        files["/ca.der"] = _der(args.ca)
+    config["upload"] = {**upload, "https": https}
+    return config, files
+
+
+def _world(args: argparse.Namespace, config: dict) -> dict:
+    if args.world:
+        world = _json(args.world)
+        world.setdefault("flash", {})
+        if args.flash:
+            world["flash"]["image"] = str(args.flash.resolve())
+        if args.clock:
+            world["clock"] = args.clock
+        return world
+    for path in (args.imu, args.mic):
+        if path and not path.is_file():
+            raise UserError(f"{path}: there is no such file")
+    how = {"imu": args.imu, "mic": args.mic, "clock": args.clock or "real"}
+    try:
+        return world_for(config, **how, flash_kb=args.flash_kb, flash_image=args.flash)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{args.config}: no world fits it ({error!r}): `deploy.py check {args.config}` says what is wrong") from None
+
+
+def _json(path: Path) -> dict:
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error})") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: holds a JSON {type(data).__name__}; an object is needed")
+    return data
+
+
+def _der(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+        return ssl.PEM_cert_to_DER_cert(data.decode()) if data.startswith(b"-----") else data
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as a certificate ({error})") from None

@@ -1,0 +1,27 @@
+"""The world that fits a configuration: each configured sensor wired where the configuration expects it."""
+
+from pathlib import Path
+
+DEFAULT_RATE_RATIO = {"lsm6dsox": 1.0213, "i2s_mic": 1.0001}
+
+
+def world_for(
+    config: dict, *, imu: Path | None = None, mic: Path | None = None, clock: str = "real", flash_kb: int = 4096,
+    flash_image: Path | None = None,
+) -> dict:
+    """A world (docs/architecture.md) with every stream's sensor; fed from the recordings `imu` and `mic`, or synthesised."""
+    world: dict = {"clock": clock, "rtc": "host", "flash": {"size_kb": flash_kb}, "i2c": {}, "spi": {}, "i2s": {}}
+    if flash_image:
+        world["flash"]["image"] = str(flash_image.resolve())
+    for number, stream in enumerate(config["streams"].values()):
+        ratio = DEFAULT_RATE_RATIO[stream["driver"]]
+        if stream["driver"] == "i2s_mic":
+            source = {"file": str(mic.resolve())} if mic else {"synth": "tone"}
+            world["i2s"][str(stream["id"])] = {"source": source, "shift": stream.get("shift", 16), "rate_ratio": ratio}
+            continue
+        bus = config["buses"][stream["bus"]]
+        source = {"file": str(imu.resolve())} if imu else {"synth": "motion", "seed": number + 1}
+        place = {"address": stream["address"]} if bus["kind"] == "i2c" else {"cs": stream["cs"]}
+        chip = {"chip": stream["driver"], **place, "int_pin": stream.get("int_pin"), "source": source, "rate_ratio": ratio}
+        world[bus["kind"]].setdefault(str(bus["id"]), []).append(chip)
+    return world
