@@ -171,6 +171,7 @@ def answer(root, env):
     return done.stderr
 
 
+@pytest.mark.slow
 def test_the_environment_is_made_once_and_again_when_it_must_be(bootstrap):
     root, env = bootstrap
     assert re.search(r"^First use: .*\n(.*\n)*100% made in", answer(root, env), re.M)

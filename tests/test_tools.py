@@ -74,6 +74,11 @@ def test_a_script_chooses_its_heap(run_scripts):
     assert run_scripts(source.replace("96K", "200K"), "-k", "64-bit")[0] == 1
 
 
+def test_a_script_starts_in_an_empty_folder_of_its_own(run_scripts):
+    source = "import os\ndef test_empty():\n    assert os.listdir() == []\n    open('file', 'w').close()\n"
+    assert run_scripts(source)[0] == 0  # both widths
+
+
 def test_the_fixture_gives_the_width_it_names(micropython, request):
     done = run_micropython("import sys; print(sys.maxsize, sys.argv[1])", "word", interpreter=micropython, check=True)
     width = request.node.callspec.params["micropython"]

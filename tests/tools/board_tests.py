@@ -1,7 +1,8 @@
 """Makes pytest items of board-side test scripts (`mp_*.py`): every function `test_*` on every MicroPython found.
 
 One process runs all wanted functions of one script (starting an interpreter costs more than most tests) and reports for
-each; a script may ask for another heap size with a top-level line such as `HEAP = "384K"`.
+each; its current folder is an empty one of its own. A script may ask for another heap size with a top-level line such
+as `HEAP = "384K"`.
 """
 
 import ast
@@ -9,6 +10,7 @@ import json
 import linecache
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -61,7 +63,10 @@ class BoardScript(pytest.File):
         arguments = [str(self.path.parent), self.path.stem, *tests]
         python = interpreter(width)
         try:
-            done = run_micropython(RUNNER, *arguments, interpreter=python, heap=self.heap, timeout_s=TIMEOUT_S)
+            with tempfile.TemporaryDirectory() as cwd:
+                done = run_micropython(
+                    RUNNER, *arguments, interpreter=python, heap=self.heap, timeout_s=TIMEOUT_S, cwd=cwd
+                )
             output, end = done.stdout, f"MicroPython ended with exit code {done.returncode}\n{done.stderr}"
         except subprocess.TimeoutExpired as error:
             output = (error.stdout or b"").decode(errors="replace")
