@@ -59,7 +59,7 @@ def _imu(path, stream, buses):
     chip = CHIPS[stream["driver"]]
     rate = stream.get("rate_hz")
     measure = stream.get("measure")
-    if rate is not None and rate not in chip["rates_hz"] and rate not in chip["rate_aliases_hz"]:
+    if rate is not None and rate not in chip["rates_hz"] and rate not in chip["same_rate_hz"]:
         yield (
             path + ".rate_hz",
             "the {} has no rate of {} Hz".format(stream["driver"], rate),

@@ -9,9 +9,9 @@ CHIPS = {
     "lsm6dsox": {
         "i2c_addresses": (0x6A, 0x6B),
         "spi_max_hz": 10000000,
-        # Output data rates; the second spelling of each is the one that other documents round to.
-        "rates_hz": (12.5, 26, 52, 104, 208, 416, 833, 1660, 3330, 6660),
-        "rate_aliases_hz": {417: 416, 1666: 1660, 1667: 1660, 3333: 3330, 6667: 6660},
+        # Output data rates, and other roundings of them that documents use.
+        "rates_hz": (12.5, 26, 52, 104, 208, 417, 833, 1667, 3333, 6667),
+        "same_rate_hz": {416: 417, 1660: 1667, 1666: 1667, 3330: 3333, 3332: 3333, 6660: 6667, 6664: 6667},
         "accel_ranges_g": (2, 4, 8, 16),
         "gyro_ranges_dps": (125, 250, 500, 1000, 2000),
         # A FIFO word is a tag and three int16: one word per measured sensor and frame.

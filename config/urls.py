@@ -14,7 +14,7 @@ def split(url):
     place, rest = rest[:end], rest[end:]
     at = place.rfind("@")
     userinfo, place = place[: max(at, 0)], place[at + 1 :]
-    if place.startswith("["):
+    if place.startswith("[") and "]" in place:
         host, _, tail = place[1:].partition("]")
         port = tail[1:] if tail.startswith(":") else tail or None
     else:
@@ -47,6 +47,8 @@ def url_errors(https, path):
         yield (where, "holds a user name or password", "move it to secrets.json as https_token")
     elif "?" in rest or "#" in rest:
         yield (where, "has a query or fragment, which would reach the data set", _EXAMPLE + "/path")
+    elif "%" in rest or "\\" in rest:
+        yield (where, "has a character that a path may not have", _EXAMPLE + "/path")
     elif scheme not in ("http", "https"):
         yield (where, "is no https address", _EXAMPLE)
     elif not _is_host(host):
@@ -62,7 +64,7 @@ def url_errors(https, path):
 
 def _is_host(host):
     """Letters, digits, dots and dashes, or colons and hexadecimal digits of an IPv6 address."""
-    if not host:
+    if not host.strip(".-_:"):
         return False
     allowed = "0123456789abcdef:." if ":" in host else "abcdefghijklmnopqrstuvwxyz0123456789.-_"
     for char in host.lower():

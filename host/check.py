@@ -51,6 +51,14 @@ def check_files(config_path, secrets_path=None):
     return (None if found else loader.public(config)), found
 
 
+def problems(config, secrets):
+    """What is wrong with a configuration and secrets that a program made, one sentence each."""
+    known, secret_errors = verdict(json.dumps(secrets).encode(), "secrets")
+    filled, errors = verdict(json.dumps(config).encode())
+    errors = [*errors, *secret_errors, *missing(filled or {}, known or {}), *repeated(filled or {}, known or {})]
+    return [f"{path}: {reason} ({remedy})" for path, reason, remedy in errors]
+
+
 def verdict(data, kind="config"):
     """`(filled, errors)` of a file's bytes: the board's own verdict, and whatever the model finds beyond it."""
     filled, errors = (loader.check if kind == "config" else loader.check_secrets)(data)

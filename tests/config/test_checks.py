@@ -59,6 +59,7 @@ def errors_of(changes):
         {"upload.https": {"url": "http://[::1]:80"}},
         {"streams.mic.ibuf_bytes": 38400},
         {"streams.imu.rate_hz": 833},
+        {"streams.imu": {**ON_SPI, "rate_hz": 6667, "block_frames": 64}, "storage.stall_ms": 38},
         {"storage.max_kb": 1000},
     ],
 )
@@ -118,6 +119,8 @@ def test_in_order(changes):
         ({URL: "https://host:99999"}, URL, ["port"]),
         ({URL: "https://host:"}, URL, ["port"]),
         ({URL: "https:///x"}, URL, ["host"]),
+        ({URL: "https://[::1"}, URL, ["host"]),
+        ({URL: "https://host/%2e%2e"}, URL, ["path"]),
         ({URL: "https://h$st"}, URL, ["host"]),
         ({URL: "htp://host"}, URL, ["https"]),
         ({"network.wifi": ["a", "a"]}, "network.wifi.1", ["twice"]),

@@ -152,7 +152,8 @@ def as_text(configs):
 SNIPPETS = st.sampled_from(
     [b"", b",", b"}", b"{", b"[" * 9, b'"', b"\\", b"\\u12", b"\\ud800", b"\\ud83d\\ude00", b"\x00", b"\n", b"//x\n",
      b"1e-400", b"NaN", b"-Infinity", b"01", b"-", b"1e", b"1e400", b"0.", b"9" * 16, b"true", b"tru", b"null",
-     b"\xef\xbb\xbf", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b'"a":1,', b'"version":1,', b"[],"]
+     b"\xef\xbb\xbf", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b'"a":1,',
+     b'"version":1,', b"[],"]
 ) | st.binary(max_size=3)  # fmt: skip
 
 

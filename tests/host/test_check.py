@@ -61,7 +61,7 @@ NAMED = {
     "unknown driver": ({"streams.imu.driver": "mpu6050"}, "streams.imu.driver"),
     "unknown board": ({"board": "toaster"}, "board"),
     "ring too small for the stall": ({"streams.mic.block_frames": 16}, "streams.mic.ring_blocks"),
-    "I2S buffer too small for the stall": ({"streams.mic.ibuf_bytes": 4000}, "streams.mic.ibuf_bytes"),
+    "I2S buffer too small for the stall": ({"streams.mic.ibuf_bytes": 3000}, "streams.mic.ibuf_bytes"),
     "password in the configuration": ({"network": {"wifi": [], "password": "hunter2hunter2"}}, "network.password"),
     "password in the address": ({"upload.https.url": "https://me:hunter2hunter2@h"}, "upload.https.url"),
     "clear text": ({"upload.https.url": "http://192.168.1.10"}, "upload.https.url"),
