@@ -1,5 +1,7 @@
 """Where to ship to, and whom to trust there: url, request target, TLS context."""
 
+from binascii import a2b_base64
+
 from .errors import CONFIG, TransportError
 
 _EXPECTED = "expected https://host[:port][/path]"
@@ -47,10 +49,16 @@ def tls_context(ca):
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     context.verify_mode = tls.CERT_REQUIRED
     try:
-        context.load_verify_locations(ca)
+        context.load_verify_locations(_der(ca))
     except ValueError:
         raise TransportError(CONFIG, "ca is not a certificate (PEM or DER)") from None
     return context
+
+
+def _der(certificate):
+    """PEM or DER -> DER: not every port's TLS reads PEM (RFC 7468)."""
+    _, begin, rest = certificate.partition(b"-----BEGIN CERTIFICATE-----")
+    return a2b_base64(rest.partition(b"-----END CERTIFICATE-----")[0]) if begin else certificate
 
 
 def _is_loopback(host):

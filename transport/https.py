@@ -78,7 +78,7 @@ class Https:
 
     async def connect(self):
         """Opens the connection unless it is open and alive. With TLS, the handshake comes with the first file."""
-        if self._link.is_open and not self._link.is_stale():
+        if self._link.is_open and not (self._kept and self._link.is_stale()):
             return
         self._kept = False
         try:
@@ -110,7 +110,6 @@ class Https:
 
     async def _ship_name(self, name):
         """True: acknowledged. False: this name was not taken, and the reason is noted."""
-        self.refused.pop(name, None)
         try:
             for remote_name, size, sha256 in self._spool.parts(name):
                 response = await self._put(remote_name, size, sha256)
@@ -127,6 +126,7 @@ class Https:
         except (OSError, EOFError) as error:  # of the spool: those of the connection are TransportErrors
             self.refused[name] = f"{name} cannot be read on the board ({error})"
             return False
+        self.refused.pop(name, None)
         return True
 
     async def _put(self, remote_name, size, sha256):

@@ -56,12 +56,13 @@ class Response:
         return self._state == _DONE
 
     def feed(self, view):
-        """Takes bytes (a memoryview) in pieces of any size. Bytes behind the end of the response are garbage, too."""
+        """Takes bytes (a memoryview) in pieces of any size. More bytes than the response has spoil the connection."""
         at, end = 0, len(view)
         self.started = True
         while at < end:
             if self._state == _DONE:
-                raise _garbage("bytes behind the end of the server's answer")
+                self.reusable = False
+                return
             if self._state in (_BODY, _CHUNK, _UNTIL_CLOSE):
                 at = self._take_body(view, at, end)
             else:

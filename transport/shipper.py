@@ -4,6 +4,7 @@ import asyncio
 
 from .errors import TransportError
 
+_SLICE_MS = 100
 
 class Shipper:
     """Lets `transport` ship the names of `spool`, for ever (`run`) or until nothing is left (`drain`); or both.
@@ -22,7 +23,7 @@ class Shipper:
         self._interval_ms = max(1, int(interval_s * 1000))
         self._backoff = backoff
         self._lock = asyncio.Lock()  # one user of the transport at a time
-        self._stop = asyncio.Event()
+        self._stopping = False
         self.state = "idle"  # connecting, shipping, waiting (for something to ship), backing off, stopped
         self.attempts = 0  # names tried
         self.acknowledged = 0  # names
@@ -47,7 +48,7 @@ class Shipper:
     async def run(self):
         """Ships until `stop()`. The connection is closed at the end, also when this task is cancelled."""
         try:
-            while not self._stop.is_set():
+            while not self._stopping:
                 left, ok = await self._round()
                 if not (left and ok):
                     await self._wait(self._interval_ms if ok else self._backoff.next_ms(), ok)
@@ -70,14 +71,14 @@ class Shipper:
 
     def stop(self):
         """Lets `run` and `drain` end after the name that is just being shipped. To end at once, cancel their task."""
-        self._stop.set()
+        self._stopping = True
 
     async def close(self):
         """Closes the connection, which `drain` leaves open."""
         await self._transport.close()
 
     async def _drain(self):
-        while not self._stop.is_set():
+        while not self._stopping:
             left, ok = await self._round()
             if not left:
                 return
@@ -99,7 +100,7 @@ class Shipper:
         """Ships `names` one by one, so that each is acknowledged at once; the connection stays open in between."""
         transport = self._transport
         for name in names:
-            if self._stop.is_set():
+            if self._stopping:
                 return
             self.state = "connecting"
             self.attempts += 1
@@ -123,8 +124,11 @@ class Shipper:
         return [name for name in waiting if name not in transport.refused] or waiting
 
     async def _wait(self, ms, ok):
+        """Sleeps, but notices `stop`.
+
+        In slices: a `wait_for` in here, inside the one of `drain`, can swallow the cancellation when both end at once.
+        """
         self.state = "waiting" if ok else "backing off"
-        try:
-            await asyncio.wait_for_ms(self._stop.wait(), ms)
-        except asyncio.TimeoutError:
-            pass
+        while ms > 0 and not self._stopping:
+            await asyncio.sleep_ms(min(ms, _SLICE_MS))
+            ms -= _SLICE_MS
