@@ -21,6 +21,7 @@ COMMANDS = {
     "collect": ("collect", "receive data sets from boards"),
     "verify": ("verify", "check every file, frame and loss of a data set"),
     "plot": ("plot", "draw a data set as a picture"),
+    "libs": ("libs", "fetch the packages that boards need, checked by their hashes"),
     "board": ("board", "start a virtual board"),
 }
 PACKAGES = ("config", "drivers", "storage", "transport", "app", "host", "tests")
