@@ -14,7 +14,7 @@ from rich.table import Table
 
 from host import certs, demo_plan, plot, verify
 from host.collector import Collector
-from host.dataset import Dataset
+from host.dataset import Dataset, DatasetError
 from host.virtual import VirtualBoard
 
 GRACE_S = 150  # beyond the recording itself: boot, last upload, close
@@ -105,11 +105,14 @@ def _one_line(status: dict) -> str:
 
 def _examine(args, plan, summary: dict) -> None:
     """Verify and plot the data set, compare it with what the sensors were fed with, and say whether all of it is right."""
-    report = verify.verify(args.out)
-    summary["out"] = str(args.out)
+    summary.update(out=str(args.out), ok=False, streams={})
+    try:
+        report = verify.verify(args.out)
+    except DatasetError as error:
+        summary["verify"] = {"ok": False, "findings": [], "text": str(error)}
+        return
     summary["verify"] = report.as_dict()
     session = Dataset(args.out).find(plan.config["device"], summary["session"])
-    summary["streams"] = {}
     if session is not None:
         summary["streams"] = {stream.name: _stream(stream, plan) for stream in session.streams.values()}
         summary["plot"] = str(plot.session_png(session, args.out / f"{summary['session']}.png"))

@@ -15,6 +15,8 @@ EXAMPLE = Path(__file__).parent.parent / "config" / "examples" / "virtual.json"
 IMU_RATE_RATIO = 1.0213  # an LSM6DSOX may be off by a few percent; the recorder must find out
 MIC_RATE_RATIO = 1.0  # I2S is clocked by the board itself
 I2C_BITS_PER_WORD = 9 * 7  # one tagged FIFO word on the wire
+I2C_BITS_PER_S = 400_000
+SPI = {"kind": "spi", "id": 1, "sck": 18, "mosi": 23, "miso": 19, "freq_hz": 8_000_000}
 
 
 class PlanError(Exception):
@@ -126,11 +128,11 @@ def _fit_imu(stream: dict, buses: dict, rate_hz: float, columns: int) -> None:
     stream["measure"] = ["accel", "gyro"][:words]
     stream["block_frames"] = 16 if rate_hz < 200 else 64
     _fit_ring(stream, rate_hz)
-    kind = "i2c" if rate_hz * words * I2C_BITS_PER_WORD < 0.7 * 400_000 else "spi"
-    stream["bus"] = next(name for name, bus in buses.items() if bus["kind"] == kind)
-    stream["address"], stream["cs"] = (106, None) if kind == "i2c" else (None, stream.get("cs") or 5)
-    for name in [name for name in buses if name != stream["bus"]]:
-        del buses[name]
+    if rate_hz * words * I2C_BITS_PER_WORD > 0.7 * I2C_BITS_PER_S:
+        buses.clear()
+        buses["spi1"] = SPI
+        stream.update(bus="spi1", cs=5)
+        stream.pop("address", None)
 
 
 def _fit_mic(stream: dict, rate_hz: int) -> None:
@@ -149,7 +151,7 @@ def _world(args, config: dict, work: Path) -> dict:
     """What is wired to the virtual board."""
     imu = config["streams"]["imu"]
     bus = config["buses"][imu["bus"]]
-    place = {"address": imu["address"]} if bus["kind"] == "i2c" else {"cs": imu["cs"]}
+    place = {"cs": imu["cs"]} if bus["kind"] == "spi" else {"address": imu["address"]}
     chip = {
         "chip": "lsm6dsox",
         **place,
