@@ -14,7 +14,13 @@ MAX_TEXT = 4096  # longer header texts belong to structured arrays, which nothin
 
 def header(frames, channels):
     """-> everything in front of the data of an int16 array of shape (frames, channels), C order, version 1."""
-    text = "{'descr': '<i2', 'fortran_order': False, 'shape': (%d, %d), }" % (frames, channels)
+    return array_header("<i2", (frames, channels))
+
+
+def array_header(descr, shape):
+    """-> everything in front of the data of an array of NumPy's dtype `descr` in C order, version 1."""
+    numbers = ", ".join(["%d" % n for n in shape]) + ("," if len(shape) == 1 else "")
+    text = "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }" % (descr, numbers)
     padding = -(len(MAGIC) + 4 + len(text) + 1) % ALIGN
     return MAGIC + b"\x01\x00" + struct.pack("<H", len(text) + padding + 1) + (text + " " * padding + "\n").encode()
 
