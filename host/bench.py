@@ -1,0 +1,86 @@
+"""`deploy.py bench`: how fast it is, as ratios against a peer or a limit measured in the same run."""
+
+import argparse
+import json
+import subprocess
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from host.board_files import ROOT
+from host.libs import cache_folder
+from host.virtual.compiler import find_micropython
+
+SCRIPTS = ROOT / "tests" / "bench"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Run the benchmarks on MicroPython's Unix port on this machine. Ratios are what counts: they are taken within one run, and "
+        "say nothing of any microcontroller's absolute speed."
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        results = _pipeline()
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    if args.json:
+        print(json.dumps({"ok": True, "results": results}, indent=2))
+    else:
+        _show(results)
+    return 0
+
+
+class BenchError(Exception):
+    """A benchmark did not run; one sentence."""
+
+
+def _pipeline() -> list[dict]:
+    """FIFO bytes to a file on LittleFS: frames per second, against writing alone and against the usual way."""
+    libs = cache_folder()
+    has_npyfile = (libs / "npyfile.py").exists()
+    speed = _measure("pipeline.py", *([str(libs)] if has_npyfile else []))
+    subject = "driver + ring + segment writer"
+    results = [_ratio(subject, speed["motelog"], "raw write of the same bytes", speed["raw"])]
+    if has_npyfile:
+        results.append(_ratio(subject, speed["motelog"], "struct.unpack_from + npyfile", speed["unpack_and_npyfile"]))
+    else:
+        results.append({
+            "what": subject, "against": "struct.unpack_from + npyfile", "ratio": None,
+            "why": "npyfile is not in the cache: python3 deploy.py libs --from DIR",
+        })  # fmt: skip
+    return results
+
+
+def _ratio(what: str, ours: float, against: str, theirs: float) -> dict:
+    return {
+        "what": what,
+        "against": against,
+        "ratio": round(ours / theirs, 3),
+        "frames_per_s": round(ours),
+        "frames_per_s_against": round(theirs),
+    }
+
+
+def _measure(script: str, *arguments: str) -> dict:
+    """Run a script of tests/bench on MicroPython. -> the JSON object that it prints."""
+    command = [str(find_micropython()), "-X", "heapsize=16M", str(SCRIPTS / script), *arguments]
+    done = subprocess.run(command, env={"MICROPYPATH": f"{ROOT}:.frozen"}, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise BenchError(f"{script} failed: {(done.stdout + done.stderr).strip()[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _show(results: list[dict]) -> None:
+    table = Table()
+    for heading in ("what", "against", "ratio", "frames/s", "frames/s of the other"):
+        table.add_column(heading, justify="left" if heading in ("what", "against") else "right")
+    for row in results:
+        ratio = f"{row['ratio']:g}" if row["ratio"] else row["why"]
+        table.add_row(row["what"], row["against"], ratio, str(row.get("frames_per_s", "")), str(row.get("frames_per_s_against", "")))
+    Console().print(table)
