@@ -18,8 +18,8 @@ def parse_url(url):
     if scheme not in ("https", "http") or not all("!" <= c <= "~" and c not in "@?#%\\" for c in rest):
         raise TransportError(CONFIG, f"url {url}: {_EXPECTED}")
     if authority.startswith("["):  # an IPv6 address
-        host, _, port = authority[1:].partition("]")
-        if port and not port.startswith(":"):
+        host, end, port = authority[1:].partition("]")
+        if not end or (port and not port.startswith(":")):
             raise TransportError(CONFIG, f"url {url}: {_EXPECTED}")
         port = port[1:]
     else:

@@ -1,0 +1,143 @@
+"""The board's side of the shipping tests: MicroPython runs the real transport as the scenario (a JSON file) says.
+
+Prints one JSON object: what happened, in order, and what was measured.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import sys
+from time import ticks_diff, ticks_us
+
+from transport.backoff import Backoff
+from transport.errors import TransportError
+from transport.https import Https
+from transport.shipper import Shipper
+
+
+class Spool:
+    """The spool's interface over a folder. `names`: [[name, [[remote name, size, sha256], ...]], ...], oldest first."""
+
+    def __init__(self, folder, names, events):
+        self._folder = folder
+        self._names = names
+        self._events = events
+        self.opened = []
+
+    def pending(self):
+        return [name for name, _ in self._names]
+
+    def parts(self, name):
+        return [tuple(part) for other, parts in self._names if other == name for part in parts]
+
+    def open(self, remote_name):
+        self.opened.append(remote_name)
+        return open(self._folder + "/" + remote_name.replace("/", "_"), "rb")
+
+    def acknowledge(self, name):
+        self._events.append(["ack", name])
+        self._names = [entry for entry in self._names if entry[0] != name]
+
+
+class Watched(Https):
+    """Https that notes its failures in `events`."""
+
+    async def connect(self):
+        try:
+            await super().connect()
+        except TransportError as error:
+            self.events.append(["error", error.kind, error.message])
+            raise
+
+    async def ship(self, names):
+        try:
+            return await super().ship(names)
+        except TransportError as error:
+            if self.events[-1:] != [["error", error.kind, error.message]]:
+                self.events.append(["error", error.kind, error.message])
+            raise
+
+
+class Ticker:
+    """Another task of the board: notes the longest time that it was kept waiting, and the heap in use."""
+
+    def __init__(self, collect):
+        self.collect = collect
+        self.gap_us = 0
+        self.heap = 0
+
+    async def run(self):
+        last = ticks_us()
+        while True:
+            await asyncio.sleep_ms(1)
+            now = ticks_us()
+            self.gap_us = max(self.gap_us, ticks_diff(now, last))
+            if self.collect:
+                gc.collect()
+                self.heap = max(self.heap, gc.mem_alloc())
+            last = ticks_us()
+
+
+def sockets():
+    """Open sockets of this process."""
+    links = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            mode = os.stat("/proc/self/fd/" + number)[0]
+        except OSError:
+            continue
+        if mode & 0xF000 == 0xC000:
+            links.append(number)
+    return len(links)
+
+
+async def main(scenario):
+    events = []
+    spool = Spool(scenario["folder"], scenario["names"], events)
+    ca = None
+    if scenario.get("ca"):
+        with open(scenario["ca"], "rb") as file:
+            ca = file.read()
+    gc.collect()
+    heap = gc.mem_alloc()
+    before = sockets()
+    options = {key: scenario[key] for key in ("token", "timeout_s") if key in scenario}
+    transport = Watched(spool, url=scenario["url"], ca=ca, **options)
+    transport.events = events
+    shipper = Shipper(spool, transport, interval_s=0.05, backoff=Backoff(0.005, 0.02))
+    ticker = Ticker(scenario.get("collect", False))
+    ticking = asyncio.create_task(ticker.run()) if scenario.get("tick") else None
+    start = ticks_us()
+    if "cancel_ms" in scenario:
+        task = asyncio.create_task(shipper.run())
+        await asyncio.sleep_ms(scenario["cancel_ms"])
+        during = sockets()
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            events.append(["cancelled", during - before])
+        left = len(spool.pending())
+    else:
+        left = await shipper.drain(scenario["drain_s"])
+        await transport.close()
+    result = {
+        "left": left,
+        "events": events,
+        "us": ticks_diff(ticks_us(), start),
+        "gap_us": ticker.gap_us,
+        "heap": ticker.heap - heap,
+        "sockets": sockets() - before,
+        "opened": spool.opened,
+        "conflicts": transport.conflicts,
+        "refused": transport.refused,
+        "status": shipper.status(),
+    }
+    if ticking:
+        ticking.cancel()
+    return result
+
+
+with open(sys.argv[1]) as scenario_file:
+    print(json.dumps(asyncio.run(main(json.load(scenario_file)))))
