@@ -7,6 +7,7 @@ account that does not add up, units that differ from the session's.
 """
 
 import hashlib
+import math
 import re
 import zlib
 from collections import Counter
@@ -20,6 +21,7 @@ from host.store import DOCUMENTS, PART, SUMS
 
 RATE_TOLERANCE = 0.25  # sensors are off by up to 7 %; what is further off is a wrong number, not a bad oscillator
 JITTER_US = 200_000
+_BOARDS_OWN = re.compile(r"(session|ledger)\.ack|.+\.jnl|.+-dropped\.json")  # in a copy of its flash
 _SUM = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
@@ -79,6 +81,10 @@ def _check_documents(session: Session) -> Iterator[Finding]:
         if document and (document.device, document.session) != (session.device, session.name):
             level = "warning" if name == "session.json" else "error"
             yield Finding(level, name, None, f"belongs to {document.device}/{document.session}, not to this folder")
+    if session.meta and session.meta.damaged:
+        yield Finding(
+            "warning", "session.json", None, "was damaged on the board, which made it again from the sidecars"
+        )
     if session.meta and session.ledger and set(session.meta.streams) != set(session.ledger.streams):
         names = sorted(session.ledger.streams), sorted(session.meta.streams)
         yield Finding("error", "ledger.json", None, f"has the streams {names[0]}, session.json has {names[1]}")
@@ -124,11 +130,11 @@ def _check_sidecar(session: Session, stream: Stream, segment: Segment) -> Iterat
     if (info.device, info.session) != owner:
         yield wrong(f"belongs to {info.device}/{info.session}, not to {'/'.join(owner)}")
     for key in ("units", "scale", "rate_hz"):
-        if getattr(info, key) != getattr(stream.info, key):
+        if not _same(getattr(info, key), getattr(stream.info, key)):
             yield wrong(f"{key} is {getattr(info, key)}, the session's is {getattr(stream.info, key)}")
     if segment.data_path.suffix[1:] != stream.info.ext:
         yield wrong(f"names a .{segment.data_path.suffix[1:]} file, the session's stream is .{stream.info.ext}")
-    if info.frames > stream.info.segment_frames:
+    if info.frames > stream.info.segment_frames and not (session.meta and session.meta.damaged):
         yield wrong(f"frames is {info.frames}, the session's segments have {stream.info.segment_frames} at most")
     if info.end_frame != info.first_frame + info.frames + _lost(info.gaps):
         yield wrong(
@@ -137,35 +143,42 @@ def _check_sidecar(session: Session, stream: Stream, segment: Segment) -> Iterat
         )
     if not _gaps_fit(segment):
         yield wrong("its gaps are out of order or lie outside the segment")
-    if info.ledger.expected != info.ledger.stored + info.ledger.lost_frames():
+    if not _balanced(info.ledger):
         yield wrong(_unbalanced(info.ledger))
     if info.rate_measured_hz is not None and abs(info.rate_measured_hz / info.rate_hz - 1) > RATE_TOLERANCE:
         yield wrong(f"rate_measured_hz is {info.rate_measured_hz:g}, far from the {info.rate_hz:g} Hz that were set")
 
 
 def _check_chain(stream: Stream) -> Iterator[Finding]:
-    """Segments follow each other without a hole, and each running account is its predecessor's plus what the segment
-    adds.
-    """
-    if stream.segments and stream.segments[0].info.seq > 0:
-        yield from _missing(stream, 0, stream.segments[0].info.seq, 0, stream.segments[0].info.first_frame)
+    """Segments follow each other without a hole, and each running account is its predecessor's plus its own."""
+    for hole in _holes(stream):
+        yield _missing(stream, *hole)
     for before, after in pairwise(stream.segments):
         a, b, name = before.info, after.info, after.sidecar_path.name
         if b.seq > a.seq + 1:
-            yield from _missing(stream, a.seq + 1, b.seq, a.end_frame, b.first_frame)
-        elif b.first_frame != a.end_frame:
-            yield Finding(
-                "error", name, _span(after), f"starts at frame {b.first_frame}, its predecessor ends at {a.end_frame}"
-            )
+            continue
+        if b.first_frame != a.end_frame:
+            what = f"starts at frame {b.first_frame}, its predecessor ends at {a.end_frame}"
+            yield Finding("error", name, _span(after), what)
         elif not _continues(a.ledger, b.ledger, b.frames, b.gaps):
             yield Finding("error", name, _span(after), "its running ledger is not its predecessor's plus this segment")
     first = stream.segments[0] if stream.segments else None
     zero = Ledger(expected=0, stored=0, lost={}, unknown=0)
     if first and first.info.seq == 0 and not _continues(zero, first.info.ledger, first.info.frames, first.info.gaps):
-        yield Finding(
-            "error", first.sidecar_path.name, _span(first), "its running ledger is not what this first segment holds"
-        )
+        yield Finding("error", first.sidecar_path.name, _span(first), "its running ledger is not what it holds itself")
     yield from _check_anchors(stream)
+
+
+def _holes(stream: Stream) -> Iterator[tuple[int, int, int, int]]:
+    """(first and end sequence number, first and end frame) of each run of segments that are not here."""
+    seq = frame = 0
+    for segment in stream.segments:
+        if segment.info.seq > seq:
+            yield seq, segment.info.seq, frame, segment.info.first_frame
+        seq, frame = segment.info.seq + 1, segment.info.end_frame
+    account = stream.ledger_file
+    if account and account.segments > seq:
+        yield seq, account.segments, frame, account.end_frame - _lost(account.tail)
 
 
 def _check_anchors(stream: Stream) -> Iterator[Finding]:
@@ -191,21 +204,36 @@ def _check_account(stream: Stream) -> Iterator[Finding]:
     def wrong(what: str) -> Finding:
         return Finding("error", "ledger.json", None, f"{stream.name}: {what}")
 
-    if account.expected != account.stored + account.lost_frames():
+    if not _balanced(account):
         yield wrong(_unbalanced(account))
-    last_seq, end = (stream.segments[-1].info.seq, stream.segments[-1].info.end_frame) if stream.segments else (-1, 0)
+    if account.end_frame != account.stored + account.lost_frames():
+        yield wrong(
+            f"frames are numbered up to {account.end_frame}, but stored + lost is "
+            f"{account.stored + account.lost_frames()}"
+        )
+    last = stream.segments[-1].info if stream.segments else None
     tail_start = account.end_frame - _lost(account.tail)
-    if last_seq + 1 < account.segments:
-        yield from _missing(stream, last_seq + 1, account.segments, end, tail_start)
-    elif last_seq + 1 > account.segments:
-        yield wrong(f"{account.segments} segments, but segment {last_seq} is here")
-    elif tail_start != end:
-        yield wrong(f"the last segment should end at frame {tail_start}, it ends at {end}")
-    if stream.holes:
+    if last and last.seq >= account.segments:
+        yield wrong(f"{account.segments} segments, but segment {last.seq} is here")
+    elif (last.seq + 1 if last else 0) == account.segments and tail_start != (last.end_frame if last else 0):
+        yield wrong(f"the last segment ends at frame {last.end_frame if last else 0}, not at {tail_start}")
+    retention = sum(dropped.frames for dropped in account.dropped)
+    if account.lost.get("retention", 0) != retention:
+        yield wrong(
+            f"{account.lost.get('retention', 0)} frames lost to retention, the dropped segments held {retention}"
+        )
+    here = {segment.info.seq: segment.info.frames for segment in stream.segments}
+    arrived = {seq: frames for seq, frames in here.items() if _was_dropped(stream, seq, seq + 1)}
+    for seq in arrived:
+        what = "is here, though the board dropped it and counts it as lost: it had arrived before"
+        yield Finding("note", f"{stream.name}-{seq:06d}.json", None, what)
+    if not all(_was_dropped(stream, *hole[:2]) for hole in _holes(stream)):
         return  # said already, file by file; the sums cannot fit
-    stored = sum(segment.info.frames for segment in stream.segments)
-    if account.stored != stored:
-        yield wrong(f"{account.stored} frames stored, the segments hold {stored}")
+    surplus = sum(here.values()) - account.stored
+    if not 0 <= surplus <= sum(arrived.values()):
+        yield wrong(f"{account.stored} frames stored, the segments hold {sum(here.values())}")
+    if stream.holes or account.dropped:
+        return  # what was lost inside of dropped segments, their sidecars knew
     if Counter(account.lost) != _lost_by_cause(stream.gaps):
         yield wrong(f"lost {account.lost}, the gaps say {dict(_lost_by_cause(stream.gaps))}")
     unknown = sum(gap.lost is None for gap in stream.gaps)
@@ -213,20 +241,25 @@ def _check_account(stream: Stream) -> Iterator[Finding]:
         yield wrong(f"{account.unknown} gaps of unknown length, the sidecars have {unknown}")
 
 
-def _missing(stream: Stream, first_seq: int, end_seq: int, first: int, end: int) -> Iterator[Finding]:
-    """Segments that are not here: an honest loss when the ledger says that the board dropped that much, else an
-    error.
-    """
-    names = [f"{stream.name}-{seq:06d}.{stream.info.ext}" for seq in {first_seq, end_seq - 1}]
-    name = " to ".join(sorted(names))
-    if _dropped_on_board(stream):
-        yield Finding("warning", name, (first, end), "was dropped on the board to make room (retention in the ledger)")
-    else:
-        yield Finding("error", name, (first, end), "is missing, or its sidecar is")
+def _missing(stream: Stream, first_seq: int, end_seq: int, first: int, end: int) -> Finding:
+    """Segments that are not here: an honest loss when the board says that it dropped them, else an error."""
+    ends = sorted({first_seq, end_seq - 1})
+    name = " to ".join(f"{stream.name}-{seq:06d}.{stream.info.ext}" for seq in ends)
+    if _was_dropped(stream, first_seq, end_seq):
+        what = "was dropped on the board to make room (retention in the ledger)"
+        return Finding("warning", name, (first, end), what)
+    hope = "" if stream.ledger_file else "; if the board dropped it, the end of the session will tell"
+    return Finding("error", name, (first, end), "is missing, or its sidecar is" + hope)
 
 
-def _dropped_on_board(stream: Stream) -> bool:
-    """The newest account owns up to retention and counts exactly the frames that are here as stored."""
+def _was_dropped(stream: Stream, first_seq: int, end_seq: int) -> bool:
+    """Whether the board owns up to having removed these segments: ledger.json by number, before that a sum."""
+    if stream.ledger_file:
+        seq = first_seq
+        for dropped in sorted(stream.ledger_file.dropped):
+            if dropped.first_seq <= seq:
+                seq = max(seq, dropped.last_seq + 1)
+        return seq >= end_seq
     account = stream.ledger
     return account["lost"].get("retention", 0) > 0 and account["stored"] == sum(s.info.frames for s in stream.segments)
 
@@ -239,7 +272,11 @@ def _check_strays(session: Session) -> Iterator[Finding]:
         if match and match["ext"] in ("npy", "wav") and name not in described:
             stream = session.streams.get(match["stream"])
             last = stream.segments[-1].info.seq if stream and stream.segments else -1
-            if session.ledger is None and int(match["seq"]) > last:
+            if stream and _was_dropped(stream, int(match["seq"]), int(match["seq"]) + 1):
+                yield Finding(
+                    "note", name, None, "is here without its sidecar: the board dropped the segment meanwhile"
+                )
+            elif session.ledger is None and int(match["seq"]) > last:
                 yield Finding(
                     "note", name, None, "has no sidecar: the segment was not finished, or not delivered to its end"
                 )
@@ -249,8 +286,17 @@ def _check_strays(session: Session) -> Iterator[Finding]:
             yield Finding(
                 "note", name, None, "is a delivery that never ended; the collector removes it at its next start"
             )
-        elif not match and name not in (*DOCUMENTS, SUMS, "labels.jsonl"):
+        elif not match and name not in (*DOCUMENTS, SUMS, "labels.jsonl") and not _BOARDS_OWN.fullmatch(name):
             yield Finding("note", name, None, "is not a file of the data set")
+
+
+def _same(a, b) -> bool:
+    """Equal, numbers to five digits: a board with 32-bit floats that reads a number and writes it again may change
+    the last.
+    """
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return a == b if isinstance(a, str) else math.isclose(a, b, rel_tol=1e-5)
 
 
 def _gaps_fit(segment: Segment) -> bool:
@@ -295,6 +341,10 @@ def _lost_by_cause(gaps: list[Gap]) -> Counter:
         if gap.lost:
             lost[gap.cause] += gap.lost
     return lost
+
+
+def _balanced(ledger: Ledger) -> bool:
+    return ledger.expected == ledger.stored + ledger.lost_frames()
 
 
 def _unbalanced(ledger: Ledger) -> str:

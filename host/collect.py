@@ -38,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
+        if not 0 <= args.port <= 65535:
+            raise ValueError(f"--port {args.port}: from 0 to 65535")
         token = _read_token(args.token_file)
         hosts = [args.host] if args.host else ["localhost", "127.0.0.1", *_own_addresses()]
         identity = certs.make(args.cert_dir or Path.home() / ".config/motelog/collector", list(dict.fromkeys(hosts)))

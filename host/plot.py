@@ -168,9 +168,9 @@ def _dress(axis, unit: str) -> None:
 
 
 def _seconds(session: Session, stream: Stream, numbers: np.ndarray) -> np.ndarray:
-    """Seconds since the start of the session; by the rate that was set where the board left no anchors."""
-    seconds = (stream.clock.t_us(numbers) - session.started_t_us) / 1e6
-    return np.where(np.isnan(seconds), numbers / stream.rate_hz, seconds)
+    """Seconds since the start of the session, also where the board left no anchors to be sure of."""
+    start = session.started_t_us if any(segment.info.anchors for segment in stream.segments) else 0
+    return (stream.clock.guess_us(numbers) - start) / 1e6
 
 
 def _title(session: Session) -> str:

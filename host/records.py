@@ -31,6 +31,20 @@ class Gap(NamedTuple):
     cause: Cause
 
 
+class Dropped(NamedTuple):
+    """Segments from `first_seq` to `last_seq` (inclusive) that the board removed to make room; `frames` were stored
+    in them.
+
+    A board that runs out of places merges neighbours, so that the span may hold segments that were not removed.
+    """
+
+    first_seq: Count
+    last_seq: Count
+    first_frame: Count
+    end_frame: Count
+    frames: Count
+
+
 class ClockFix(NamedTuple):
     """At `t_us` on the board's clock it was `utc_us` after 1970-01-01T00:00:00Z, as `source` says."""
 
@@ -59,11 +73,12 @@ class Ledger(_Model):
 
 
 class StreamLedger(Ledger):
-    """A stream's final account, in ledger.json. `tail`: the gaps behind the last segment."""
+    """A stream's final account, in ledger.json. `tail`: the gaps behind the last segment. `dropped`: see Dropped."""
 
     segments: Count
     end_frame: Count
     tail: list[Gap]
+    dropped: list[Dropped] = []
 
 
 class _Channels(_Model):
@@ -112,7 +127,9 @@ class Sidecar(_Channels):
 
 
 class SessionFile(_Model):
-    """session.json: who recorded what, with which configuration."""
+    """session.json: who recorded what, with which configuration. `damaged`: a board had to make it again from the
+    sidecars.
+    """
 
     format: Literal[1]
     device: str
@@ -120,6 +137,7 @@ class SessionFile(_Model):
     started_t_us: int
     clock_fixes: list[ClockFix]
     streams: dict[str, StreamInfo]
+    damaged: bool = False
 
 
 class LedgerFile(_Model):

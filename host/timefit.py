@@ -34,6 +34,17 @@ class FrameClock:
         stretch = self._stretch(frames)
         return self._offsets[stretch] + self._slopes[stretch] * frames
 
+    def guess_us(self, frames: np.ndarray) -> np.ndarray:
+        """As `t_us`, but a stretch without anchors goes on where the nearest known one before (or behind) leads to.
+
+        Frame 0 is at 0 when there is no anchor at all.
+        """
+        known = np.flatnonzero(~np.isnan(self._offsets))
+        if not len(known):
+            return self._slopes[0] * frames
+        stretch = known[np.maximum(np.searchsorted(known, self._stretch(frames), side="right") - 1, 0)]
+        return self._offsets[stretch] + self._slopes[stretch] * frames
+
     def _stretch(self, frames: np.ndarray) -> np.ndarray:
         return np.searchsorted(self._breaks, frames, side="right")
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import sys
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
@@ -89,17 +90,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def show(report: Report, console: Console) -> None:
-    """The ledger table, the findings, one line of verdict."""
-    table = Table("device", "session", "stream", "state", title=str(report.root), title_justify="left")
-    for heading in ("segments", "expected", "stored", "lost", "rate"):
-        table.add_column(heading, justify="right")
-    for row in report.streams:
-        rate = row["rate_measured_hz"] or row["rate_hz"]
-        lost = ", ".join(f"{n} {cause}" for cause, n in row["lost"].items() if n) or "0"
-        lost += f" + {row['unknown']} gaps of unknown length" if row["unknown"] else ""
-        cells = (row["segments"], row["expected"], row["stored"], lost, f"{rate:.2f} Hz")
-        table.add_row(row["device"], row["session"], row["stream"], row["state"], *map(str, cells))
-    console.print(table)
+    """A ledger table per session, the findings, one line of verdict."""
+    for (device, session), rows in groupby(report.streams, lambda row: (row["device"], row["session"])):
+        table = Table("stream", "state", title=f"{device}/{session}", title_justify="left")
+        for heading in ("segments", "expected", "stored", "lost", "rate"):
+            table.add_column(heading, justify="right")
+        for row in rows:
+            rate = row["rate_measured_hz"] or row["rate_hz"]
+            lost = "\n".join(f"{n} {cause}" for cause, n in row["lost"].items() if n) or "0"
+            lost += f"\n{row['unknown']} x unknown" if row["unknown"] else ""
+            cells = (row["segments"], row["expected"], row["stored"], lost, f"{rate:.6g} Hz")
+            table.add_row(row["stream"], row["state"], *map(str, cells))
+        console.print(table)
     for finding in report.findings:
         frames = f" frames {finding.frames[0]} to {finding.frames[1]}" if finding.frames else ""
         console.print(

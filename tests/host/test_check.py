@@ -130,6 +130,12 @@ def test_unreadable(run, tmp_path, monkeypatch):
     assert code == 2 and "permission denied" in answer["errors"][0]["reason"]
 
 
+def test_what_only_the_model_finds_counts(run, monkeypatch):
+    monkeypatch.setattr(check, "field_errors", lambda value, kind: {"device": "no", "board": "no"})
+    code, answer = run(EXAMPLES / "virtual.json")
+    assert code == 2 and {error["path"] for error in answer["errors"]} == {"device", "board"}
+
+
 def test_in_order(run, capsys):
     code, answer = run(EXAMPLES / "virtual.json")
     assert code == 0 and answer["ok"] is True and answer["errors"] == []

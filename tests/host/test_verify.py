@@ -124,9 +124,10 @@ def test_changed_data_is_found_without_the_collectors_record(copied, name, data)
 
 
 EDITS = {
-    "format": 2, "device": "wrist-02", "session": "00007-01-89abcde0", "stream": "mic", "seq": 2, "file": "imu-000002.npy",
-    "first_frame": 65, "frames": 63, "end_frame": 1, "channels": ["ax", "ay", "az", "gx", "gz", "gy"],
-    "units": ["m/s2", "g", "g", "deg/s", "deg/s", "deg/s"], "scale": [0.000123, *[0.000122] * 2, *[0.0175] * 3], "rate_hz": 105,
+    "format": 2, "device": "wrist-02", "session": "00007-01-89abcde0", "stream": "mic", "seq": 2,
+    "file": "imu-000002.npy", "first_frame": 65, "frames": 63, "end_frame": 1, "rate_hz": 105,
+    "channels": ["ax", "ay", "az", "gx", "gz", "gy"], "units": ["m/s2", "g", "g", "deg/s", "deg/s", "deg/s"],
+    "scale": [0.000123, *[0.000122] * 2, *[0.0175] * 3],
     "rate_measured_hz": 10.6, "anchors": [[154, 1]], "gaps": [], "bytes": 1, "crc32": "00000000", "sha256": "0" * 64,
     "ledger": {"expected": 1, "stored": 1, "lost": {}, "unknown": 0},
 }  # fmt: skip
@@ -151,8 +152,8 @@ def test_an_edited_gap_is_found_without_the_collectors_record(copied):
 
 
 @pytest.mark.parametrize("change", [
-    {"expected": 254}, {"stored": 217}, {"lost": {"fifo": 8, "ring": 22, "flash": 5}}, {"unknown": 0}, {"segments": 3},
-    {"segments": 5}, {"end_frame": 254}, {"tail": []},
+    {"expected": 254}, {"stored": 217}, {"lost": {"fifo": 8, "ring": 22, "flash": 5}}, {"unknown": 0},
+    {"segments": 3}, {"segments": 5}, {"end_frame": 254}, {"tail": []},
 ])  # fmt: skip
 def test_an_edited_ledger_is_found_without_the_collectors_record(copied, change):
     ledger = json.loads(FILES["ledger.json"])
@@ -198,7 +199,8 @@ def test_an_open_session_is_no_error(tmp_path):
 def with_retention(files, stored: int) -> None:
     drop("mic-000001.wav", "mic-000001.json")(files)
     ledger = json.loads(files["ledger.json"])
-    ledger["streams"]["mic"].update(stored=stored, lost={"retention": 5000 - stored})
+    dropped = [[1, 1, 2048, 4096, 5000 - stored]]
+    ledger["streams"]["mic"].update(stored=stored, lost={"retention": 5000 - stored}, dropped=dropped)
     files["ledger.json"] = json.dumps(ledger).encode()
 
 
@@ -211,7 +213,32 @@ def test_a_segment_that_the_board_dropped_and_owned_up_to_is_no_error(tmp_path):
 
 def test_retention_does_not_excuse_more_than_it_says(tmp_path):
     folder = rebuilt(tmp_path, lambda files: with_retention(files, 5000 - 1024))
-    assert "mic-000001.wav" in named(folder)
+    assert named(folder) == {"ledger.json"}
+
+
+def test_retention_does_not_excuse_another_segment(tmp_path):
+    def change(files):
+        with_retention(files, 5000 - 2048)
+        drop("mic-000000.wav", "mic-000000.json")(files)
+
+    assert named(rebuilt(tmp_path, change)) == {"mic-000000.wav to mic-000001.wav"}
+
+
+def test_absurd_numbers_in_a_ledger_take_no_time(copied):
+    ledger = json.loads(FILES["ledger.json"])
+    ledger["streams"]["imu"].update(segments=2**53, end_frame=2**53, dropped=[[4, 2**53, 250, 2**53, 0]])
+    with damaged(copied / "ledger.json", json.dumps(ledger).encode()):
+        assert "ledger.json" in named(copied)
+
+
+def test_a_segment_that_arrived_although_the_board_counts_it_as_dropped_is_no_error(tmp_path):
+    def change(files):
+        kept = {name: files[name] for name in ("mic-000001.wav", "mic-000001.json")}
+        with_retention(files, 5000 - 2048)
+        files.update(kept)
+
+    report = verify.verify(rebuilt(tmp_path, change))
+    assert [(Path(f.file).name, f.level) for f in report.findings] == [("mic-000001.json", "note")]
 
 
 def test_a_file_put_beside_a_delivered_session_is_found(tmp_path):
