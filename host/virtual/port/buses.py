@@ -3,7 +3,7 @@
 A bus is given `chips`: objects with `read(register, buf, start, n)` and `write(register, buf, start, n)` that increment the
 register by themselves, and `pointer`, the register that a plain I2C read goes on from. An I2C chip has `address` and
 `answers()`, which a fault injector overrides: an error number instead of 0 is what the transfer raises. An SPI chip has `cs`.
-On the virtual clock a transfer takes its bit time. Nothing here allocates when the caller brings the buffer.
+On the virtual clock a transfer takes its bit time: a chip reads out at its beginning and takes over at its end. Nothing here allocates when the caller brings the buffer.
 """
 
 import errno
@@ -47,10 +47,10 @@ class I2C:
     def writeto(self, addr, buf, stop=True):
         """Write a register number and what follows it. -> number of ACKs"""
         chip = self._select(addr)
+        self._took(1 + len(buf))
         if len(buf):
             chip.pointer = buf[0]
             chip.write(buf[0], buf, 1, len(buf) - 1)
-        self._took(1 + len(buf))
         return len(buf)
 
     def writevto(self, addr, vector, stop=True):
@@ -69,8 +69,9 @@ class I2C:
 
     def writeto_mem(self, addr, memaddr, buf, *, addrsize=8):
         """Write `buf` to register `memaddr` on."""
-        self._select(addr).write(memaddr, buf, 0, len(buf))
+        chip = self._select(addr)
         self._took(2 + len(buf))
+        chip.write(memaddr, buf, 0, len(buf))
 
     def _select(self, addr):
         for chip in self._chips:

@@ -12,8 +12,9 @@ from hardware import board
 from usocket import *  # noqa: F403
 
 _clock = board.clock
-_POLL = 3  # stream ioctl request: which of the flags in `arg` are ready
+_POLL = 3  # stream ioctl requests: which of the flags in `arg` are ready; close; the host's file number
 _CLOSE = 4
+_FILENO = 10
 
 
 class Socket(io.IOBase):
@@ -74,9 +75,12 @@ class Socket(io.IOBase):
             for _, ready in self._poll.ipoll(0):
                 return ready
             return 0
+        if request == _FILENO:
+            return self._socket.fileno()
         if request == _CLOSE:
             self.close()
-        return 0
+            return 0
+        return -errno.EINVAL
 
     def close(self):
         self._wait(False)

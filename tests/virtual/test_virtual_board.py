@@ -1,0 +1,324 @@
+"""The virtual board from outside: start, stop, kill, power cut, faults of the world, time and network."""
+
+import asyncio
+import json
+import socket
+import time
+
+import pytest
+
+from host.virtual import VirtualBoard
+from host.virtual.image import ImageError, read_tree, write_tree
+from tests.virtual import on_board
+
+HELLO = "def run():\n    print('hello')\n    return 5\n"
+
+
+def test_exit_code_and_lines(tmp_path):
+    assert on_board.run(tmp_path, HELLO) == (5, ["hello"])
+
+
+def test_an_exception_is_code_1_with_its_trace(tmp_path):
+    code, lines = on_board.run(tmp_path, "def run():\n    raise OSError(5)\n")
+    assert code == 1
+    assert lines[0].startswith("Traceback") and "EIO" in lines[-1]
+
+
+def test_the_heap_is_small_and_mostly_free(tmp_path):
+    code, lines = on_board.run(tmp_path, "import gc\ndef run():\n    gc.collect()\n    print(gc.mem_free(), gc.mem_alloc())\n")
+    free, used = map(int, lines[0].split())
+    assert code == 0
+    assert 370_000 < free + used < 400_000
+    assert used < 110_000, "the port and the models take this much of the heap"
+
+
+def test_status_lines_are_parsed_and_others_logged(tmp_path):
+    made = on_board.board(tmp_path, "def run():\n    print('@{\"state\": \"x\", \"n\": 1}')\n    print('@not json')\n    print('log')\n")
+    code, lines = asyncio.run(on_board.start(made))
+    assert code == 0 and made.status == {"state": "x", "n": 1}
+    assert lines[1:] == ["@not json", "log"]
+    assert made.log[1:] == ["@not json", "log"]
+
+
+def test_flash_contents_survive_kill_and_stay_over_an_install(tmp_path):
+    program = """
+import time
+def run():
+    with open('/kept.txt', 'w') as file:
+        file.write('x' * 5000)
+    print('ready')
+    time.sleep(100)
+"""
+    made = on_board.board(tmp_path, program, clock="real")
+
+    async def scene():
+        await made.start()
+        async for line in made.lines():
+            if line == "ready":
+                await made.kill()
+        return await made.wait()
+
+    assert asyncio.run(scene()) == -9
+    write_tree(made.image, {"/program.py": HELLO.encode()}, size_kb=256)
+    assert made.files() == {"/kept.txt": b"x" * 5000, "/program.py": HELLO.encode()}
+    assert asyncio.run(on_board.start(made)) == (5, ["hello"])
+
+
+def test_stop_is_a_line_on_standard_input(tmp_path):
+    made = on_board.board(tmp_path, "import sys\ndef run():\n    print('ready')\n    print(sys.stdin.readline().strip())\n", clock="real")
+
+    async def scene():
+        await made.start()
+        lines = []
+        async for line in made.lines():
+            lines.append(line)
+            if line == "ready":
+                await made.stop()
+        return await made.wait(), lines[-1]
+
+    assert asyncio.run(asyncio.wait_for(scene(), 20)) == (0, "stop")
+
+
+WRITER = """
+def run():
+    for i in range(10):
+        print(i)
+        with open('/%d.txt' % i, 'w') as file:
+            file.write('y' * 300)
+    return 0
+"""
+
+
+def test_power_cut_at_an_operation(tmp_path):
+    for cut_at, torn in ((0, False), (12, True), (13, False)):
+        flash = {"size_kb": 128, "cut_at": cut_at, "torn": torn}
+        folder = tmp_path / str(cut_at)
+        code, lines = on_board.run(folder, WRITER, flash=flash)
+        assert code == 77
+        assert json.loads(lines[-1][1:]) == {"state": "power cut", "exit": 77}
+        left = read_tree(folder / "flash.bin")
+        assert all(content in (b"", b"y" * 300) for name, content in left.items() if name != "/program.py")
+    assert on_board.run(tmp_path / "all", WRITER, flash={"size_kb": 128, "cut_at": 10_000})[0] == 0
+
+
+def test_no_handler_runs_after_a_power_cut(tmp_path):
+    program = "def run():\n    try:\n        open('/a', 'w').write('x' * 9999)\n    finally:\n        print('finally')\n"
+    assert on_board.run(tmp_path, program, flash={"size_kb": 128, "cut_at": 2})[1] == ['@{"state": "power cut", "exit": 77}']
+
+
+def test_reset_ends_the_process_at_once(tmp_path):
+    code, lines = on_board.run(tmp_path, "import machine\ndef run():\n    machine.reset()\n    print('not reached')\n")
+    assert (code, lines) == (70, ['@{"state": "reset", "exit": 70}'])
+
+
+def test_flash_stalls_take_virtual_time(tmp_path):
+    program = """
+import time
+def run():
+    t0 = time.ticks_us()
+    with open('/x', 'wb') as file:
+        file.write(bytes(8 * 4096))
+    print(time.ticks_diff(time.ticks_us(), t0))
+"""
+    _, fast = on_board.run(tmp_path / "fast", program)
+    _, slow = on_board.run(tmp_path / "slow", program, flash={"size_kb": 256, "erase_us": 45_000, "program_us": 700})
+    assert int(fast[0]) < 100
+    blocks = 9  # 32768 bytes of content and LittleFS's pointers
+    assert int(slow[0]) >= blocks * 45_000 + 8 * 16 * 700
+
+
+def test_flash_stalls_block_on_the_real_clock(tmp_path):
+    program = "import time\ndef run():\n    t0 = time.ticks_us()\n    open('/x', 'wb').close()\n    print(time.ticks_diff(time.ticks_us(), t0))\n"
+    _, lines = on_board.run(tmp_path, program, clock="real", flash={"size_kb": 256, "program_us": 30_000})
+    assert 30_000 <= int(lines[0]) < 1_000_000
+
+
+def test_real_clock_sleeps_and_interrupts(tmp_path):
+    program = """
+import asyncio, time
+from machine import Timer
+
+async def sleep():
+    await asyncio.sleep_ms(180)
+
+def run():
+    ticks = []
+    timer = Timer(-1, period=50, callback=lambda t: ticks.append(1))
+    t0 = time.ticks_us()
+    asyncio.run(sleep())
+    print(time.ticks_diff(time.ticks_us(), t0) // 1000, len(ticks))
+    time.sleep_ms(60)
+    print(len(ticks))
+"""
+    started = time.monotonic()
+    code, lines = on_board.run(tmp_path, program, clock="real")
+    assert code == 0
+    slept, ticks = map(int, lines[0].split())
+    assert 180 <= slept < 1000 and ticks in (3, 4)
+    assert int(lines[1]) > ticks
+    assert time.monotonic() - started >= 0.24
+
+
+def test_rtc_from_the_host(tmp_path):
+    program = "import time\ndef run():\n    print(time.time() + 946684800)\n"
+    _, lines = on_board.run(tmp_path / "host", program, rtc="host")
+    assert abs(int(lines[0]) - time.time()) < 10
+    _, lines = on_board.run(tmp_path / "number", program, rtc=1_800_000_000)
+    assert int(lines[0]) == 1_800_000_000
+
+
+NETWORK = """
+import asyncio, errno, socket, time
+from time import ticks_diff, ticks_us
+def run():
+    return asyncio.run(main())
+
+async def main():
+    t0 = ticks_us()
+    await asyncio.sleep(50)
+    print('idle', ticks_diff(ticks_us(), t0))
+    s = socket.socket()
+    s.setblocking(False)
+    try:
+        s.connect(socket.getaddrinfo('127.0.0.1', %d)[0][-1])
+    except OSError as error:
+        if error.errno != errno.EINPROGRESS:
+            raise
+    buf = bytearray(16)
+    t0 = ticks_us()
+    n = None
+    while not n:
+        try:
+            n = s.readinto(buf)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ENOTCONN):
+                raise
+        await asyncio.sleep_ms(5)
+    print('waited', ticks_diff(ticks_us(), t0), bytes(buf[:n]))
+    t0 = ticks_us()
+    await asyncio.sleep(50)
+    print('idle', ticks_diff(ticks_us(), t0))
+    s.close()
+"""
+
+
+def test_virtual_time_follows_the_wall_while_a_socket_waits(tmp_path):
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+
+    async def answer_late(reader, writer):
+        await asyncio.sleep(0.4)
+        writer.write(b"late")
+        await writer.drain()
+        writer.close()
+
+    async def scene():
+        async with await asyncio.start_server(answer_late, sock=server):
+            return await on_board.start(on_board.board(tmp_path, NETWORK % port))
+
+    started = time.monotonic()
+    code, lines = asyncio.run(scene())
+    assert code == 0, lines
+    _, waited, text = lines[1].split(" ", 2)
+    assert text == "b'late'"
+    assert 300_000 < int(waited) < 5_000_000
+    assert [int(line.split()[1]) // 1_000_000 for line in (lines[0], lines[2])] == [50, 50]
+    assert time.monotonic() - started < 15, "idle time is not waited for"
+
+
+STREAMS = """
+import asyncio, time
+def run():
+    return asyncio.run(main())
+
+async def main():
+    reader, writer = await asyncio.open_connection('127.0.0.1', %d)
+    t0 = time.ticks_us()
+    print(await reader.readline())
+    print(time.ticks_diff(time.ticks_us(), t0))
+    writer.close()
+    await writer.wait_closed()
+"""
+
+
+def test_asyncio_streams_wait_in_wall_time_too(tmp_path):
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+
+    async def answer_late(reader, writer):
+        await asyncio.sleep(0.3)
+        writer.write(b"line\n")
+        await writer.drain()
+        writer.close()
+
+    async def scene():
+        async with await asyncio.start_server(answer_late, sock=server):
+            return await on_board.start(on_board.board(tmp_path, STREAMS % port))
+
+    code, lines = asyncio.run(scene())
+    assert code == 0, lines
+    assert lines[0] == "b'line\\n'"
+    assert 200_000 < int(lines[1]) < 5_000_000
+
+
+def test_bus_faults_from_the_world(tmp_path):
+    program = """
+from machine import I2C, Pin
+def run():
+    bus = I2C(0, scl=Pin(1), sda=Pin(2))
+    out = []
+    for _ in range(6):
+        try:
+            out.append(bus.readfrom_mem(106, 0x0F, 1)[0])
+        except OSError as error:
+            out.append(-error.errno)
+    print(out)
+"""
+    faulty = on_board.IMU | {"faults": {"every": 3, "errno": 110, "who_am_i": 107}}
+    _, lines = on_board.run(tmp_path, program, i2c={"0": [faulty]})
+    assert json.loads(lines[0]) == [107, 107, -110, 107, 107, -110]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("missing.npy", None, "missing.npy"), ("bad.npy", b"PK\x03\x04" * 9, "not a .npy file")],
+)
+def test_a_world_that_cannot_be_wired_is_one_sentence(tmp_path, name, content, said):
+    if content:
+        (tmp_path / name).write_bytes(content)
+    imu = on_board.IMU | {"source": {"file": str(tmp_path / name)}}
+    made = on_board.board(tmp_path, HELLO, i2c={"0": [imu]})
+    code, _ = asyncio.run(on_board.start(made))
+    assert code == 2
+    assert len(made.log) == 1 and said in made.log[0]
+
+
+def test_images_that_do_not_fit_are_refused(tmp_path):
+    image = tmp_path / "flash.bin"
+    write_tree(image, {"/a": b"1"}, size_kb=128)
+    with pytest.raises(ImageError, match="is 131072 bytes, not 262144"):
+        write_tree(image, {"/a": b"2"}, size_kb=256)
+    with pytest.raises(ImageError, match="more than 128 KB"):
+        write_tree(image, {"/big": bytes(200_000)}, size_kb=128)
+    assert read_tree(image) == {"/a": b"1"}
+    (tmp_path / "other.bin").write_bytes(b"\x00" * 131072)
+    with pytest.raises(ImageError, match="no LittleFS"):
+        read_tree(tmp_path / "other.bin")
+
+
+def test_installing_replaces_code_and_keeps_data(tmp_path):
+    image = tmp_path / "flash.bin"
+    write_tree(image, {"/app/old.mpy": b"1", "/app/same.mpy": b"2", "/data/x": b"3"}, size_kb=128)
+    write_tree(image, {"/app/same.mpy": b"2", "/app/new/deep.mpy": b"4"}, size_kb=128, folders=("/app", "/absent"))
+    assert read_tree(image) == {"/app/same.mpy": b"2", "/app/new/deep.mpy": b"4", "/data/x": b"3"}
+
+
+def test_the_whole_board_is_installed(tmp_path):
+    made = VirtualBoard({"flash": {"size_kb": 1024}}, tmp_path)
+    made.install(config={"device": "x"}, secrets={}, files={"/ca.der": b"certificate"})
+    files = made.files()
+    assert json.loads(files["/config.json"]) == {"device": "x"}
+    assert files["/ca.der"] == b"certificate"
+    assert files["/app/main.mpy"].startswith(b"M\x06")
+    assert not [name for name in files if "model" in name]
+    assert len(files["/code.sha256"]) == 64
