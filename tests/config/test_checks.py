@@ -54,6 +54,7 @@ def errors_of(changes):
         {"streams.imu": ON_SPI},
         {"streams.key": SECOND},
         {"upload": ...},
+        {"upload": ..., "board": "esp32", "streams.mic.sd": 34, "streams.imu.int_pin": 39},
         {"upload.https": {"url": "http://127.0.0.1:8080"}},
         {"upload.https": {"url": "http://localhost/x"}},
         {"upload.https": {"url": "http://[::1]:80"}},
@@ -146,6 +147,7 @@ PICO = {
         ({"streams.mic.ws": 13}, ["streams.mic.ws"]),
         ({"buses.i2c0": {"kind": "i2c", "id": 1, "scl": 5, "sda": 4}}, ["buses.i2c0.scl", "buses.i2c0.sda"]),
         ({"storage.root": "/data", "storage.reserve_kb": 500}, ["streams.mic.segment_frames"]),
+        ({"storage.root": "/sd/x", "storage.reserve_kb": 500}, []),
         ({"streams.mic.sd": 23}, ["streams.mic.sd"]),
     ],
 )
@@ -159,6 +161,7 @@ def test_a_rule_is_silent_about_what_is_wrong_already():
     assert [e[0] for e in errors_of({"buses": 3})] == ["buses"]
     assert [e[0] for e in errors_of({"streams.mic.rate_hz": "x"})] == ["streams.mic.rate_hz"]
     assert [e[0] for e in errors_of({"storage": []})] == ["storage"]
+    assert [e[0] for e in errors_of({"streams.BAD": {**SECOND, "rate_hz": 100}})] == ["streams.BAD"]
     assert [e[0] for e in errors_of({"upload.https": {}})] == ["upload.https.url"]
 
 

@@ -1,5 +1,6 @@
 """Laptop and board give the same verdict: the model and the folded rules, and the loader on three interpreters."""
 
+import copy
 import math
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from config.rules import RULES
 from config.strictjson import JSONError, parse
 from config.validate import validate
 from host.check import verdict
-from tests.config.texts import CHANGED_TEXTS, DAMAGED_TEXTS, RIGHT_TEXTS, SECRETS_TEXTS
+from tests.config.test_checks import BASE
+from tests.config.texts import CHANGED_TEXTS, DAMAGED_TEXTS, RIGHT_TEXTS, SECRETS_TEXTS, limits, members
 from tests.tools.micropython import HOW_TO_GET, WIDTHS, interpreter
 from tests.tools.worker import BoardWorker
 
@@ -77,6 +79,36 @@ def test_model_and_folded_rules(case):
     assert {path for path, _, _ in errors} == set(field_errors(value, kind))
     if not errors:
         assert out == filled(value, kind)
+
+
+WIFI = {"network": {"wifi": ["home"]}, "upload": {"https": {"url": "https://h"}}}
+EVERYTHING = {
+    "config": {"$schema": "x", **validate(RULES["config"], {**copy.deepcopy(BASE), **WIFI}, "", [])},
+    "secrets": {"wifi": {"home": "long enough", "open": None}, "https_token": "0123456789"},
+}
+PROBES = [
+    None, True, False, 0, 0.0, 1.0, 4.0, 16.0, 0.2, 0.5, -1, 10**14,
+    "", "8", "i2c0", "A", "_", "a b", "/", "caf\u00e9", "h" * 8, "a" * 17, "a" * 33, "a" * 65, "a" * 300,
+    [], [1], [True], ["gyro"], ["a"] * 3, ["a"] * 8, ["a"] * 9,
+    {}, {"a": 1}, {"": "long enough"}, {"kind": "i2c"}, {"driver": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EVERYTHING)
+def test_model_and_folded_rules_at_every_place(kind):
+    """Each member in turn is replaced by everything of the wrong type, and by what lies at and beyond the limits."""
+    complete = copy.deepcopy(EVERYTHING[kind])
+    tried = 0
+    for owner, key in members(complete):
+        right = owner[key]
+        for probe in PROBES + list(limits(RULES[kind])):
+            owner[key] = probe
+            errors = []
+            validate(RULES[kind], complete, "", errors)
+            assert {path for path, _, _ in errors} == set(field_errors(complete, kind)), (key, probe)
+            tried += 1
+        owner[key] = right
+    assert complete == EVERYTHING[kind] and tried > 100
 
 
 @given(text=RIGHT_TEXTS)

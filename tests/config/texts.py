@@ -67,25 +67,25 @@ def right_configs(draw):
     return copy.deepcopy(config)
 
 
-def _members(value):
+def members(value):
     """Every (container, key) in a parsed JSON value."""
     found = []
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
-        found += [(value, key), *_members(value[key])]
+        found += [(value, key), *members(value[key])]
     return found
 
 
-def _numbers(rule):
+def limits(rule):
     """The limits of all numbers in a rule, and what lies just beyond."""
     if rule[0] in ("int", "number"):
         return {rule[1], rule[2], rule[1] - 1, rule[2] + 1}
     if rule[0] == "object":
-        return set().union(*[_numbers(field[0]) for field in rule[1].values()])
+        return set().union(*[limits(field[0]) for field in rule[1].values()])
     if rule[0] == "union":
-        return set().union(*map(_numbers, rule[2].values()))
+        return set().union(*map(limits, rule[2].values()))
     if rule[0] in ("null", "map"):
-        return _numbers(rule[-1] if rule[0] == "null" else rule[2])
+        return limits(rule[-1] if rule[0] == "null" else rule[2])
     return set()
 
 
@@ -113,7 +113,7 @@ PLAUSIBLE = {
     "wifi": [[], ["home", "home"], ["\u00fc" * 20], {"home": "long enough"}, None],
     "upload": [None, {"https": {"url": "https://h"}, "backoff_min_s": 9, "backoff_max_s": 8}],
 }
-LIMITS = st.sampled_from(sorted(_numbers(RULES["config"])))
+LIMITS = st.sampled_from(sorted(limits(RULES["config"])))
 
 
 @st.composite
@@ -121,10 +121,10 @@ def changed(draw, configs):
     """A configuration with one to four members removed, renamed, replaced, doubled in value or added."""
     config = draw(configs)
     for _ in range(draw(st.integers(1, 4))):
-        members = _members(config)
-        if not members:
+        places = members(config)
+        if not places:
             break
-        owner, key = draw(st.sampled_from(members))
+        owner, key = draw(st.sampled_from(places))
         how = draw(st.sampled_from(["plausible", "remove", "replace", "limit", "add", "rename", "swap"]))
         if how == "plausible" and key in PLAUSIBLE:
             owner[key] = copy.deepcopy(draw(st.sampled_from(PLAUSIBLE[key])))
@@ -135,7 +135,7 @@ def changed(draw, configs):
         elif how == "limit":
             owner[key] = draw(LIMITS)
         elif how == "swap":
-            other, name = draw(st.sampled_from(members))
+            other, name = draw(st.sampled_from(places))
             owner[key] = copy.deepcopy(other[name])
         elif isinstance(owner, dict):
             owner[draw(KEYS)] = owner.pop(key) if how == "rename" else draw(JSON_VALUES)
