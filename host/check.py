@@ -84,7 +84,7 @@ def _check(path, kind):
 def _print(path, config, errors):
     """The errors, one paragraph each under its file; or what the configuration will do."""
     if not errors:
-        print(f"{path}: in order")
+        print(str(path).encode(errors="replace").decode() + ": in order")
         for name, stream in sorted(config["streams"].items()):
             seconds = stream["segment_frames"] / stream["rate_hz"]
             print(f"  {name}: {stream['driver']} at {stream['rate_hz']} Hz, a file every {seconds:.0f} s")

@@ -26,6 +26,16 @@ def test_example(path):
     assert schema.resolve() == EXAMPLES.parent / "schema.json"
 
 
+def test_the_architecture_shows_a_right_one(tmp_path):
+    text = (EXAMPLES.parents[1] / "docs/architecture.md").read_text()
+    block = text.split("## Configuration", 1)[1].split("```json\n", 1)[1].split("```", 1)[0]
+    file = tmp_path / "config.json"
+    file.write_text(block)
+    config, errors = check_files(file, SECRETS)
+    assert errors == []
+    assert config == json.loads(block)
+
+
 def test_secrets_example():
     secrets, errors = check_secrets(SECRETS.read_bytes())
     assert errors == [] and secrets["wifi"] and secrets["https_token"]
