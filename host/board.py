@@ -23,18 +23,18 @@ class UserError(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Run a virtual board until its recording ends: MicroPython with a small heap, modelled sensors, and a flash image as its "
-        "only disk. Ctrl-C, or the line 'stop' on its standard input, ends the recording."
+        "Run a virtual board until its recording ends: MicroPython with a small heap, modelled sensors, and a flash "
+        "image as its only disk. Ctrl-C, or the line 'stop' on its standard input, ends the recording."
     )
     add = parser.add_argument
-    add("--config", type=Path, default=EXAMPLE, metavar="FILE", help="configuration (default config/examples/virtual.json)")
+    add("--config", type=Path, default=EXAMPLE, metavar="FILE", help="default config/examples/virtual.json")
     add("--secrets", type=Path, metavar="FILE", help="secrets file of the board")
-    add("--imu", type=Path, metavar="FILE.npy", help="what the motion sensor feels: int16 (n, 3) or (n, 6); default synthesised")
-    add("--mic", type=Path, metavar="FILE.wav", help="what the microphone hears: mono 16-bit; default a tone")
+    add("--imu", type=Path, metavar="FILE.npy", help="motion, int16 (n, 3) or (n, 6); default synthesised")
+    add("--mic", type=Path, metavar="FILE.wav", help="sound, mono 16-bit; default a tone")
     add("--world", type=Path, metavar="FILE", help="world file (JSON) instead of what fits the configuration")
-    add("--flash", type=Path, metavar="FILE", help="flash image, kept afterwards, made if absent (default: a temporary one)")
+    add("--flash", type=Path, metavar="FILE", help="flash image, made if absent and kept (default: a temporary one)")
     add("--flash-kb", type=int, default=4096, metavar="KB", help="size of the flash (default 4096)")
-    add("--clock", choices=("real", "virtual"), help="virtual: as fast as it goes (default real, or what the world file says)")
+    add("--clock", choices=("real", "virtual"), help="virtual: as fast as it goes (default real, or the world file's)")
     add("--seconds", type=float, metavar="S", help="length of the recording (default: what the configuration says)")
     add("--url", metavar="URL", help="collector to upload to; without it nothing is uploaded")
     add("--ca", type=Path, metavar="FILE", help="certificate (PEM or DER) that vouches for the collector")
@@ -55,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(board: VirtualBoard) -> int:
-    """Until the board ends for good; a reset starts it again. A first Ctrl-C asks it to stop, a second takes the power away."""
+    """Until the board ends for good; a reset starts it again. A first Ctrl-C asks it to stop, a second takes the
+    power away.
+    """
     code = RESET
     while code == RESET:
         await board.start()
@@ -114,7 +116,8 @@ def _world(args: argparse.Namespace, config: dict) -> dict:
     try:
         return world_for(config, **how, flash_kb=args.flash_kb, flash_image=args.flash)
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{args.config}: no world fits it ({error!r}): `deploy.py check {args.config}` says what is wrong") from None
+        hint = f"`deploy.py check {args.config}` says what is wrong"
+        raise UserError(f"{args.config}: no world fits it ({error!r}): {hint}") from None
 
 
 def _json(path: Path) -> dict:

@@ -1,6 +1,7 @@
 """The virtual board: a MicroPython process with modelled hardware (port/, chips/), started from here (board.py).
 
-Board-side tests import port/ and chips/ on MicroPython, through this package: nothing is imported before it is asked for.
+Board-side tests import port/ and chips/ on MicroPython, through this package: nothing is imported before it is asked
+for.
 """
 
 

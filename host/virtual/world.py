@@ -9,7 +9,9 @@ def world_for(
     config: dict, *, imu: Path | None = None, mic: Path | None = None, clock: str = "real", flash_kb: int = 4096,
     flash_image: Path | None = None,
 ) -> dict:
-    """A world (docs/architecture.md) with every stream's sensor; fed from the recordings `imu` and `mic`, or synthesised."""
+    """A world (docs/architecture.md) with every stream's sensor; fed from the recordings `imu` and `mic`, or
+    synthesised.
+    """
     world: dict = {"clock": clock, "rtc": "host", "flash": {"size_kb": flash_kb}, "i2c": {}, "spi": {}, "i2s": {}}
     if flash_image:
         world["flash"]["image"] = str(flash_image.resolve())
@@ -22,6 +24,7 @@ def world_for(
         bus = config["buses"][stream["bus"]]
         source = {"file": str(imu.resolve())} if imu else {"synth": "motion", "seed": number + 1}
         place = {"address": stream["address"]} if bus["kind"] == "i2c" else {"cs": stream["cs"]}
-        chip = {"chip": stream["driver"], **place, "int_pin": stream.get("int_pin"), "source": source, "rate_ratio": ratio}
+        chip = {"chip": stream["driver"], **place, "int_pin": stream.get("int_pin"), "source": source}
+        chip["rate_ratio"] = ratio
         world[bus["kind"]].setdefault(str(bus["id"]), []).append(chip)
     return world

@@ -1,14 +1,16 @@
-"""The LSM6DSOX model against the data sheet (DS12814, AN5272): literals here are the data sheet's, not the model's names."""
+"""The LSM6DSOX model against the data sheet (DS12814, AN5272): literals here are the data sheet's, not the model's
+names.
+"""
 
 import struct
 import sys
 from array import array
 
 import micropython
-from mptest import SkipTest
 
 from host.virtual.chips.lsm6dsox import LSM6DSOX
 from host.virtual.chips.source import Motion
+from mptest import SkipTest
 
 PERIOD_104_US = 9600  # 384 ticks of 25 us
 
@@ -430,7 +432,7 @@ def test_faults():
 
 def test_a_broken_read_has_taken_words():
     _, chip = make(faults={"break_every": 2, "break_after": 10})
-    assert [chip.broken_after(70), chip.broken_after(70), chip.broken_after(70), chip.broken_after(5)] == [-1, 10, -1, -1]
+    assert [chip.broken_after(n) for n in (70, 70, 70, 5)] == [-1, 10, -1, -1]
 
 
 def test_reading_the_fifo_allocates_nothing():

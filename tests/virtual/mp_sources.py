@@ -6,17 +6,17 @@ import sys
 from array import array
 
 import micropython
-from mptest import SkipTest
 
 from host.virtual.chips import mic, slots, source
+from mptest import SkipTest
 
 
 def npy(rows, columns, version=1, descr="<i2", order="False", quote="'"):
     data = array("h", bytes(2 * rows * columns))
     for i in range(rows * columns):
         data[i] = i - 1000
-    q = quote
-    header = f"{{{q}descr{q}: {q}{descr}{q}, {q}fortran_order{q}: {order}, {q}shape{q}: ({rows}, {columns}), }}\n".encode()
+    header = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({rows}, {columns}), }}\n"
+    header = header.replace("'", quote).encode()
     length = struct.pack("<H" if version == 1 else "<I", len(header))
     return io.BytesIO(b"\x93NUMPY" + bytes([version, 0]) + length + header + bytes(data))
 

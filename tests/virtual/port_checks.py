@@ -1,16 +1,19 @@
-"""Runs on a virtual board with a virtual clock (test_port.py): what the port's modules promise. Every check_* is a test."""
+"""Runs on a virtual board with a virtual clock (test_port.py): what the port's modules promise. Every check_* is a
+test.
+"""
+# ruff: noqa: UP041
 
 import asyncio
 import errno
 import io
 import json
+import select
 import sys
+import time
 
 import machine
 import micropython
 import network
-import select
-import time
 from machine import I2C, I2S, SPI, Pin, Timer
 
 US = 1000000

@@ -25,7 +25,8 @@ def test_an_exception_is_code_1_with_its_trace(tmp_path):
 
 
 def test_the_heap_is_small_and_mostly_free(tmp_path):
-    code, lines = on_board.run(tmp_path, "import gc\ndef run():\n    gc.collect()\n    print(gc.mem_free(), gc.mem_alloc())\n")
+    program = "import gc\ndef run():\n    gc.collect()\n    print(gc.mem_free(), gc.mem_alloc())\n"
+    code, lines = on_board.run(tmp_path, program)
     free, used = map(int, lines[0].split())
     assert code == 0
     assert 370_000 < free + used < 400_000
@@ -33,7 +34,8 @@ def test_the_heap_is_small_and_mostly_free(tmp_path):
 
 
 def test_status_lines_are_parsed_and_others_logged(tmp_path):
-    made = on_board.board(tmp_path, "def run():\n    print('@{\"state\": \"x\", \"n\": 1}')\n    print('@not json')\n    print('log')\n")
+    program = "def run():\n    print('@{\"state\": \"x\", \"n\": 1}')\n    print('@not json')\n    print('log')\n"
+    made = on_board.board(tmp_path, program)
     code, lines = asyncio.run(on_board.start(made))
     assert code == 0 and made.status == {"state": "x", "n": 1}
     assert lines[1:] == ["@not json", "log"]
@@ -65,7 +67,8 @@ def run():
 
 
 def test_stop_is_a_line_on_standard_input(tmp_path):
-    made = on_board.board(tmp_path, "import sys\ndef run():\n    print('ready')\n    print(sys.stdin.readline().strip())\n", clock="real")
+    program = "import sys\ndef run():\n    print('ready')\n    print(sys.stdin.readline().strip())\n"
+    made = on_board.board(tmp_path, program, clock="real")
 
     async def scene():
         await made.start()
@@ -102,8 +105,15 @@ def test_power_cut_at_an_operation(tmp_path):
 
 
 def test_no_handler_runs_after_a_power_cut(tmp_path):
-    program = "def run():\n    try:\n        open('/a', 'w').write('x' * 9999)\n    finally:\n        print('finally')\n"
-    assert on_board.run(tmp_path, program, flash={"size_kb": 128, "cut_at": 2})[1] == ['@{"state": "power cut", "exit": 77}']
+    program = """
+def run():
+    try:
+        open('/a', 'w').write('x' * 9999)
+    finally:
+        print('finally')
+"""
+    _, lines = on_board.run(tmp_path, program, flash={"size_kb": 128, "cut_at": 2})
+    assert lines == ['@{"state": "power cut", "exit": 77}']
 
 
 def test_reset_ends_the_process_at_once(tmp_path):
@@ -128,7 +138,13 @@ def run():
 
 
 def test_flash_stalls_block_on_the_real_clock(tmp_path):
-    program = "import time\ndef run():\n    t0 = time.ticks_us()\n    open('/x', 'wb').close()\n    print(time.ticks_diff(time.ticks_us(), t0))\n"
+    program = """
+import time
+def run():
+    t0 = time.ticks_us()
+    open('/x', 'wb').close()
+    print(time.ticks_diff(time.ticks_us(), t0))
+"""
     _, lines = on_board.run(tmp_path, program, clock="real", flash={"size_kb": 256, "program_us": 30_000})
     assert 30_000 <= int(lines[0]) < 1_000_000
 
@@ -291,6 +307,22 @@ def test_a_world_that_cannot_be_wired_is_one_sentence(tmp_path, name, content, s
     code, _ = asyncio.run(on_board.start(made))
     assert code == 2
     assert len(made.log) == 1 and said in made.log[0]
+
+
+def test_a_flash_without_file_system_is_never_formatted(tmp_path):
+    made = on_board.board(tmp_path, HELLO)
+    made.image.write_bytes(b"\x00" * 262144)
+    assert asyncio.run(on_board.start(made))[0] == 2
+    assert "no file system" in made.log[0]
+    assert made.image.read_bytes() == b"\x00" * 262144
+
+
+def test_an_absent_flash_is_formatted_at_power_on(tmp_path):
+    made = on_board.board(tmp_path, HELLO)
+    made.image.unlink()
+    code, lines = asyncio.run(on_board.start(made))
+    assert code == 1 and "no module named 'program'" in lines[-1]
+    assert made.files() == {}
 
 
 def test_images_that_do_not_fit_are_refused(tmp_path):

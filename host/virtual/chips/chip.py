@@ -1,10 +1,10 @@
 """What every chip model on a bus has: where it sits, and how it fails on purpose.
 
-`faults` (from the world file): `every`: n - each n-th transfer is not acknowledged; `at_s`: [seconds] - the first transfer after
-each of these times; `absent_s`: [[from, to]] - nothing answers meanwhile, the chip goes on; `errno`: the error that an unanswered
-transfer raises (default 19, ENODEV); `break_every`: n, `break_after`: bytes - each n-th read ends with ETIMEDOUT after so many bytes,
-which the chip has already given away; `reset_s`: [seconds] - the supply dips, registers and FIFO are lost. A chip's own keys
-(`who_am_i`) are its own business.
+`faults` (from the world file): `every`: n - each n-th transfer is not acknowledged; `at_s`: [seconds] - the first
+transfer after each of these times; `absent_s`: [[from, to]] - nothing answers meanwhile, the chip goes on; `errno`:
+the error that an unanswered transfer raises (default 19, ENODEV); `break_every`: n, `break_after`: bytes - each n-th
+read ends with ETIMEDOUT after so many bytes, which the chip has already given away; `reset_s`: [seconds] - the supply
+dips, registers and FIFO are lost. A chip's own keys (`who_am_i`) are its own business.
 """
 
 _ENODEV = 19

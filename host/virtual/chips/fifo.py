@@ -1,9 +1,9 @@
-"""The LSM6DSOX's FIFO: 512 words of a tag byte and six data bytes (DS12814 section 6.5, registers 9.3 to 9.6, 9.37, 9.38, 9.71; AN5272
-section 9).
+"""The LSM6DSOX's FIFO: 512 words of a tag byte and six data bytes (DS12814 section 6.5, registers 9.3 to 9.6, 9.37,
+9.38, 9.71; AN5272 section 9).
 
-A time slot is a sample of the faster batched sensor. In each slot the words are written in the order time stamp, gyroscope,
-accelerometer; they share TAG_CNT, which counts slots modulo 4. Each sensor is batched at the lower of its data rate and its batch data
-rate; a sensor that is off is not batched.
+A time slot is a sample of the faster batched sensor. In each slot the words are written in the order time stamp,
+gyroscope, accelerometer; they share TAG_CNT, which counts slots modulo 4. Each sensor is batched at the lower of its
+data rate and its batch data rate; a sensor that is off is not batched.
 """
 
 WORDS = 512
@@ -53,7 +53,9 @@ def ticks_per_sample(code, slow=0):
 
 
 class Fifo:
-    """The FIFO of `chip`. `level`: unread words; `overwritten`: words lost so far (for tests; the real chip does not say)."""
+    """The FIFO of `chip`. `level`: unread words; `overwritten`: words lost so far (for tests; the real chip does not
+    say).
+    """
 
     def __init__(self, chip):
         self._chip = chip
@@ -86,7 +88,7 @@ class Fifo:
         mode = registers[_FIFO_CTRL4] & 7
         if mode != self._mode:
             if mode not in (BYPASS, FIFO, CONTINUOUS):
-                raise NotImplementedError(f"LSM6DSOX model: FIFO_MODE {mode} waits for a trigger, which nothing here makes")
+                raise NotImplementedError(f"LSM6DSOX model: FIFO_MODE {mode} waits for a trigger; there is none")
             if mode == BYPASS or self._mode == BYPASS:
                 self._empty()
                 self._chip.restart_rows()

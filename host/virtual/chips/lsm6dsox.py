@@ -1,13 +1,14 @@
-"""ST LSM6DSOX, register by register, after the data sheet DS12814 (section 9: registers) and AN5272 (section 9: FIFO).
+"""ST LSM6DSOX, register by register, after the data sheet DS12814 (section 9: registers) and AN5272 (section 9:
+FIFO).
 
-Modelled: identity, reset and boot, data rates and full scales, output registers with BDU, the tagged FIFO (fifo.py), the time stamp, and
-INT1 for the FIFO. Not modelled: filters and settling (the counts come from the source as they are, whatever the full scale), temperature,
-embedded functions, sensor hub, I3C, INT2, compression, the FIFO modes that wait for a trigger. Registers without a meaning here keep what
-is written to them.
+Modelled: identity, reset and boot, data rates and full scales, output registers with BDU, the tagged FIFO (fifo.py),
+the time stamp, and INT1 for the FIFO. Not modelled: filters and settling (the counts come from the source as they
+are, whatever the full scale), temperature, embedded functions, sensor hub, I3C, INT2, compression, the FIFO modes
+that wait for a trigger. Registers without a meaning here keep what is written to them.
 
-One oscillator drives everything: the time stamp counts ticks of 25 us nominal (9.39: TIMESTAMP0..3), an output data rate of 6667 Hz is
-6 ticks (40 kHz / 6), 104 Hz is 64 times that (9.63, INTERNAL_FREQ_FINE: ODR_coeff). `rate_ratio` is how much faster than nominal
-it runs; INTERNAL_FREQ_FINE says so in steps of 0.15 %.
+One oscillator drives everything: the time stamp counts ticks of 25 us nominal (9.39: TIMESTAMP0..3), an output data
+rate of 6667 Hz is 6 ticks (40 kHz / 6), 104 Hz is 64 times that (9.63, INTERNAL_FREQ_FINE: ODR_coeff). `rate_ratio`
+is how much faster than nominal it runs; INTERNAL_FREQ_FINE says so in steps of 0.15 %.
 """
 
 from .chip import Chip
@@ -58,12 +59,12 @@ TICK_PS = 25000000
 
 
 class LSM6DSOX(Chip):
-    """The chip. `source`: what it measures (chips.source). `int1`: its INT1 pin, an object with `set(level)` and `plan(t_us)`: call
-    `look()` at that time (-1 = no need), so that the level is right; or None.
+    """The chip. `source`: what it measures (chips.source). `int1`: its INT1 pin, an object with `set(level)` and
+    `plan(t_us)`: call `look()` at that time (-1 = no need), so that the level is right; or None.
 
-    Sample k = 0, 1, ... of the faster sensor comes (k + 1) periods after `_epoch_ps`; it shows row `_row0` + k of the source. Rows begin
-    with row 0 when the first sensor is switched on, and again when the FIFO leaves bypass mode: so the first frame of a recording
-    is the source's first row.
+    Sample k = 0, 1, ... of the faster sensor comes (k + 1) periods after `_epoch_ps`; it shows row `_row0` + k of the
+    source. Rows begin with row 0 when the first sensor is switched on, and again when the FIFO leaves bypass mode: so
+    the first frame of a recording is the source's first row.
     """
 
     def __init__(self, clock, source, *, address=0x6A, cs=None, rate_ratio=1.0213, faults=None, int1=None):
@@ -185,7 +186,9 @@ class LSM6DSOX(Chip):
         return register
 
     def _next(self, register):
-        """Auto-increment (CTRL3_C.IF_INC); the FIFO output rolls over from 7Eh to 78h (AN5272, "FIFO reading procedure")."""
+        """Auto-increment (CTRL3_C.IF_INC); the FIFO output rolls over from 7Eh to 78h (AN5272, "FIFO reading
+        procedure").
+        """
         if not self.registers[CTRL3_C] & _IF_INC:
             return register
         if register == FIFO_DATA_OUT_Z_H:

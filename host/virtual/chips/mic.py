@@ -1,8 +1,8 @@
 """An I2S microphone: what stands in the left slot of each I2S frame; the right one is empty.
 
-A slot is 32 bits: sample << `shift`, with `noise_bits` random bits at its lower end (a real converter is never quiet). Frame i of the
-I2S clock shows sample i of the recording, whatever rate the file says, and starts again from the top after its last. A recording is
-mono 16-bit PCM in a WAV file; without one a tone is synthesised.
+A slot is 32 bits: sample << `shift`, with `noise_bits` random bits at its lower end (a real converter is never
+quiet). Frame i of the I2S clock shows sample i of the recording, whatever rate the file says, and starts again from
+the top after its last. A recording is mono 16-bit PCM in a WAV file; without one a tone is synthesised.
 """
 
 import struct
@@ -19,7 +19,9 @@ _BUFFER_SAMPLES = 512
 
 
 class Wav:
-    """Samples of a WAV file (RIFF: chunks 'fmt ' and 'data'), read piece by piece. Other formats: ValueError that says what."""
+    """Samples of a WAV file (RIFF: chunks 'fmt ' and 'data'), read piece by piece. Other formats: ValueError that
+    says what.
+    """
 
     def __init__(self, file, name):
         self._file = file
@@ -54,11 +56,13 @@ class Microphone:
         self._sound = sound
         self.rate_ratio = rate_ratio
         self._buffer = array("h", bytes(2 * _BUFFER_SAMPLES))
-        # for copy_slots: next byte, samples, shift, mask of the noise, noise state, bytes per slot in the buffer, channels
+        # copy_slots: next byte, samples, shift, mask of the noise, its state, bytes per slot in the buffer, channels
         self._how = array("i", (0, 0, shift, (1 << noise_bits) - 1, 12345, 4, 1))
 
     def fill(self, buf, start, frame, n, bits, channels):
-        """Write frames `frame` .. `frame` + n - 1 to `buf` from byte `start` on, as `bits` of the slot and 1 or 2 slots."""
+        """Write frames `frame` .. `frame` + n - 1 to `buf` from byte `start` on, as `bits` of the slot and 1 or 2
+        slots.
+        """
         how = self._how
         how[0] = start
         how[5] = bits >> 3
@@ -90,7 +94,8 @@ def _wav_header(file, name):
         else:
             file.seek(size + (size & 1), 1)
     if form is None or form[0] not in (1, 0xFFFE) or form[1] != 1 or form[5] != 16:
-        raise ValueError(f"{name}: mono 16-bit PCM is needed; the file has (format, channels, rate, bits) {form and form[:3] + form[5:]}")
+        found = "none" if form is None else f"format {form[0]}, {form[1]} channels, {form[5]} bits"
+        raise ValueError(f"{name}: mono 16-bit PCM is needed; the file says {found}")
     start = file.seek(0, 1)
     size = min(size, file.seek(0, 2) - start)
     if size < 2:

@@ -1,7 +1,8 @@
 """What a motion sensor feels: rows of six int16 counts (ax ay az gx gy gz), from a recording or synthesised.
 
-A source has `row(i)`, which puts row i (any i >= 0) into `counts`. It allocates nothing. A recording starts again from the top after
-its last row. What a recording of three columns lacks, the gyroscope, is synthesised by `synthetic_gyro`.
+A source has `row(i)`, which puts row i (any i >= 0) into `counts`. It allocates nothing. A recording starts again
+from the top after its last row. What a recording of three columns lacks, the gyroscope, is synthesised by
+`synthetic_gyro`.
 """
 
 import struct
@@ -47,7 +48,8 @@ class Motion:
 class NpyRows:
     """A recording: `.npy`, format version 1, 2 or 3, little-endian int16, C order, shape (n, 3) or (n, 6), n > 0.
 
-    `file` is open for reading binary; a small buffer of rows is read at a time. Anything else is a ValueError that says what.
+    `file` is open for reading binary; a small buffer of rows is read at a time. Anything else is a ValueError that
+    says what.
     """
 
     def __init__(self, file, name):

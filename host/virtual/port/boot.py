@@ -1,29 +1,35 @@
 """The virtual board's firmware: wires the hardware, mounts the flash at `/`, and runs the program on it.
 
-Started as `micropython -X heapsize=384K -c "import boot; boot.run()"` with this folder first in MICROPYPATH and the world file's path in
-MOTELOG_WORLD. The program is `app.main`'s `run()`, or the module that the world's `main` names. Its result is the exit code.
-All port modules are imported here, because the host's files are out of reach once the flash is mounted.
+Started as `micropython -X heapsize=384K -c "import boot; boot.run()"` with this folder first in MICROPYPATH and the
+world file's path in MOTELOG_WORLD. The program is `app.main`'s `run()`, or the module that the world's `main` names.
+Its result is the exit code. All port modules are imported here, because the host's files are out of reach once the
+flash is mounted.
 """
 
 import gc
+import select
+import socket
 import sys
+import time
 
 import machine
 import network
-import select
-import socket
-import time  # noqa: F401
-
 import vfs
 import wiring
 from hardware import board
+
+FIRMWARE = (machine, network, select, socket, time)  # in memory from here on
 
 
 def _mount():
     device, new = wiring.flash()
     if new:
         vfs.VfsLfs2.mkfs(device)
-    fs = vfs.VfsLfs2(device)
+    try:
+        fs = vfs.VfsLfs2(device)
+    except OSError as error:
+        reason = f"no file system on the flash image ({error}); it is not formatted, its data might be wanted"
+        raise ValueError(reason) from None
     vfs.umount("/")
     vfs.mount(fs, "/")
     sys.path[:] = ["", ".frozen", "/lib"]

@@ -1,9 +1,10 @@
 """machine.I2C and machine.SPI of the virtual board, with the signatures and errors of the ESP32 and RP2 ports.
 
-A bus is given `chips`: objects with `read(register, buf, start, n)` and `write(register, buf, start, n)` that increment the
-register by themselves, and `pointer`, the register that a plain I2C read goes on from. An I2C chip has `address` and
-`answers()`, which a fault injector overrides: an error number instead of 0 is what the transfer raises. An SPI chip has `cs`.
-On the virtual clock a transfer takes its bit time: a chip reads out at its beginning and takes over at its end. Nothing here allocates when the caller brings the buffer.
+A bus is given `chips`: objects with `read(register, buf, start, n)` and `write(register, buf, start, n)` that
+increment the register by themselves, and `pointer`, the register that a plain I2C read goes on from. An I2C chip has
+`address` and `answers()`, which a fault injector overrides: an error number instead of 0 is what the transfer raises.
+An SPI chip has `cs`. On the virtual clock a transfer takes its bit time: a chip reads out at its beginning and takes
+over at its end. Nothing here allocates when the caller brings the buffer.
 """
 
 import errno
@@ -104,7 +105,9 @@ class SPI:
     MSB = 0
     LSB = 1
 
-    def __init__(self, id=1, baudrate=1000000, *, polarity=0, phase=0, bits=8, firstbit=MSB, sck=None, mosi=None, miso=None):
+    def __init__(
+        self, id=1, baudrate=1000000, *, polarity=0, phase=0, bits=8, firstbit=MSB, sck=None, mosi=None, miso=None
+    ):
         if id not in _spi_chips:
             raise ValueError(f"SPI({id}) doesn't exist")
         self._chips = _spi_chips[id]

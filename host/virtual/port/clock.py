@@ -1,12 +1,13 @@
 """The virtual board's time and events: one clock that everything else reads, real or virtual.
 
-`now()` is microseconds since boot, as a plain int. On the virtual clock time passes only when something waits or takes time
-(a sleep, a bus transfer, a flash operation), and 1 us for every look at the time, so that a loop that waits for a deadline
-ends. While a network socket waits for the other side, or nothing at all is planned, the virtual clock follows the wall, so that
-network deadlines mean what they say. On the real clock time passes by itself, and `stall()` really blocks.
+`now()` is microseconds since boot, as a plain int. On the virtual clock time passes only when something waits or
+takes time (a sleep, a bus transfer, a flash operation), and 1 us for every look at the time, so that a loop that
+waits for a deadline ends. While a network socket waits for the other side, or nothing at all is planned, the virtual
+clock follows the wall, so that network deadlines mean what they say. On the real clock time passes by itself, and
+`stall()` really blocks.
 
-An `Event` has a due time; devices (timers, interrupt pins) subclass it. Events happen in order of time, at their exact time
-on the virtual clock; on the real clock as soon as the program sleeps, polls or ends a bus transfer.
+An `Event` has a due time; devices (timers, interrupt pins) subclass it. Events happen in order of time, at their
+exact time on the virtual clock; on the real clock as soon as the program sleeps, polls or ends a bus transfer.
 """
 
 import utime
@@ -16,7 +17,9 @@ SLICE_US = 1000  # real waiting is done in such pieces
 
 
 class Event:
-    """Something that happens at `due` (us since boot, NEVER = not planned): `fire()` is called once and may plan the next."""
+    """Something that happens at `due` (us since boot, NEVER = not planned): `fire()` is called once and may plan the
+    next.
+    """
 
     def __init__(self):
         self.due = NEVER
@@ -78,7 +81,9 @@ class Clock:
             pass
 
     def step(self, t_us):
-        """Let time pass until `t_us` or until an event has happened, whichever is first. -> False once `t_us` is reached."""
+        """Let time pass until `t_us` or until an event has happened, whichever is first. -> False once `t_us` is
+        reached.
+        """
         due = min(t_us, self.next_due())
         if self.virtual and not self.waiting_sockets and due < NEVER:
             self._pass(max(due, self._now))

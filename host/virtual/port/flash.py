@@ -1,7 +1,8 @@
-"""NOR flash as a MicroPython block device (extended interface), on a host file or in memory, that counts and can lose power.
+"""NOR flash as a MicroPython block device (extended interface), on a host file or in memory, that counts and can lose
+power.
 
-It stands alone (no world, no other module of the virtual board), so that storage tests can use it directly. Reading, programming and
-erasing allocate nothing, and work under `micropython.heap_lock()`.
+It stands alone (no world, no other module of the virtual board), so that storage tests can use it directly. Reading,
+programming and erasing allocate nothing, and work under `micropython.heap_lock()`.
 """
 
 import io
@@ -10,19 +11,22 @@ _CHUNK = 4096
 
 
 class PowerCut(BaseException):
-    """Power was lost at this operation; the device answers nothing any more. Not an `Exception`: no recorder code may catch it."""
+    """Power was lost at this operation; the device answers nothing any more. Not an `Exception`: no recorder code may
+    catch it.
+    """
 
 
 class Flash:
     """NOR flash: erasing sets whole blocks to 0xff, programming fills erased bytes once.
 
-    `file_or_path`: path of an image, a binary stream opened for reading and writing, or None for memory. An image that is too short
-    (or new) is extended with erased blocks; an existing one is kept. Programming a byte that is not erased raises RuntimeError: on real
-    NOR flash it would silently give the AND of old and new.
+    `file_or_path`: path of an image, a binary stream opened for reading and writing, or None for memory. An image
+    that is too short (or new) is extended with erased blocks; an existing one is kept. Programming a byte that is not
+    erased raises RuntimeError: on real NOR flash it would silently give the AND of old and new.
 
-    `programs`, `erases`, `programmed_bytes`, `erased_bytes` count finished operations. `cut_at` = k: the power goes instead of operation
-    k (programs and erases counted together from 0); with `torn` a part of that operation still happens. `on_cut()` is called then; the
-    default raises PowerCut, now and at every later access. `erase_us` (a block) and `program_us` (each 256 B begun) go to `stall(us)`.
+    `programs`, `erases`, `programmed_bytes`, `erased_bytes` count finished operations. `cut_at` = k: the power goes
+    instead of operation k (programs and erases counted together from 0); with `torn` a part of that operation still
+    happens. `on_cut()` is called then; the default raises PowerCut, now and at every later access. `erase_us` (a
+    block) and `program_us` (each 256 B begun) go to `stall(us)`.
     """
 
     def __init__(self, file_or_path, blocks, block_size=4096):
@@ -64,7 +68,9 @@ class Flash:
         return 0
 
     def writeblocks(self, block, buf, off=None):
-        """Program `buf` at `off` bytes into `block`; without `off` (simple interface) the blocks that `buf` covers are erased first."""
+        """Program `buf` at `off` bytes into `block`; without `off` (simple interface) the blocks that `buf` covers
+        are erased first.
+        """
         if off is None:
             off = 0
             n = 0
@@ -120,7 +126,9 @@ class Flash:
             self.stall(self.program_us * ((n + 255) >> 8))
 
     def _before(self, n):
-        """How many of the operation's `n` bytes happen: all, or, when the power goes now, none or (torn) some; sets `dead`."""
+        """How many of the operation's `n` bytes happen: all, or, when the power goes now, none or (torn) some; sets
+        `dead`.
+        """
         if self.dead:
             raise self._cut
         if self.cut_at is None or self.programs + self.erases != self.cut_at:

@@ -1,4 +1,6 @@
-"""What this virtual board is made of, read from the world file (path in MOTELOG_WORLD) when the first port module is imported."""
+"""What this virtual board is made of, read from the world file (path in MOTELOG_WORLD) when the first port module is
+imported.
+"""
 
 import json
 import os
@@ -35,7 +37,9 @@ class Board:
         return self.world.get(kind, {}).get(str(number), default)
 
     def end(self, code, why):
-        """The process ends here and now, as hardware does: no handler, no `finally`. The launcher reads `code` from the line."""
+        """The process ends here and now, as hardware does: no handler, no `finally`. The launcher reads `code` from
+        the line.
+        """
         print('@{"state": "' + why + '", "exit": ' + str(code) + "}")
         os.system("kill -KILL $PPID")
 

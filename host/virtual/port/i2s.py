@@ -1,10 +1,10 @@
 """machine.I2S (receiving) of the virtual board, after MicroPython's extmod/machine_i2s.c and the ESP32 port.
 
-The frame clock starts with the object and never stops. Each frame takes 8 bytes of `ibuf` whatever the format: two slots of 32 bits,
-left first; a mono format takes the left one, 16 bits take its upper half. When `ibuf` is full the OLDEST frames go, without a word
-(ESP32; on RP2 and STM32 it is the newest). Three ways to read, as on the real ports: blocking until the buffer is full (at first);
-what there is, after something polled the object (asyncio); at once, with a call of `irq`'s handler when the buffer is full.
-`readinto` allocates nothing.
+The frame clock starts with the object and never stops. Each frame takes 8 bytes of `ibuf` whatever the format: two
+slots of 32 bits, left first; a mono format takes the left one, 16 bits take its upper half. When `ibuf` is full the
+OLDEST frames go, without a word (ESP32; on RP2 and STM32 it is the newest). Three ways to read, as on the real ports:
+blocking until the buffer is full (at first); what there is, after something polled the object (asyncio); at once,
+with a call of `irq`'s handler when the buffer is full. `readinto` allocates nothing.
 """
 
 import errno

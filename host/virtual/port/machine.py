@@ -1,7 +1,5 @@
 """The board's `machine`."""
 
-from umachine import mem8, mem16, mem32  # noqa: F401
-
 import umachine
 from buses import I2C, SPI
 from clock import NEVER
@@ -9,6 +7,7 @@ from hardware import RESET, board
 from i2s import I2S
 from pins import Pin
 from timers import RTC, Timer
+from umachine import mem8, mem16, mem32  # noqa: F401
 
 __all__ = ("I2C", "I2S", "Pin", "RTC", "SPI", "Signal", "SoftI2C", "SoftSPI", "Timer")
 
@@ -32,7 +31,9 @@ class SoftI2C(I2C):
 class SoftSPI(SPI):
     """Bit-banged SPI: here on the wires of SPI 1."""
 
-    def __init__(self, baudrate=500000, *, polarity=0, phase=0, bits=8, firstbit=SPI.MSB, sck=None, mosi=None, miso=None):
+    def __init__(
+        self, baudrate=500000, *, polarity=0, phase=0, bits=8, firstbit=SPI.MSB, sck=None, mosi=None, miso=None
+    ):
         super().__init__(1, baudrate, polarity=polarity, phase=phase)
 
 

@@ -1,4 +1,6 @@
-"""The board's `network`: a WLAN whose access points all let us in, except while the world's `network.down_s` says otherwise."""
+"""The board's `network`: a WLAN whose access points all let us in, except while the world's `network.down_s` says
+otherwise.
+"""
 
 from hardware import board
 
@@ -16,7 +18,9 @@ def _down():
 
 
 class WLAN:
-    """As network.WLAN on ESP32. Packets really go over the host's network, also while this says that the link is down."""
+    """As network.WLAN on ESP32. Packets really go over the host's network, also while this says that the link is
+    down.
+    """
 
     IF_STA = STA_IF
     IF_AP = AP_IF

@@ -28,7 +28,8 @@ def line(number):
 def drive(number, level):
     """A chip, or the program, sets a pin's level; an interrupt handler hears of the edge.
 
-    A soft handler goes to the scheduler's queue; when that is full the interrupt is dropped without a word, as on the real ports.
+    A soft handler goes to the scheduler's queue; when that is full the interrupt is dropped without a word, as on the
+    real ports.
     """
     at = line(number)
     if level == at.level:

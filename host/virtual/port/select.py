@@ -1,4 +1,4 @@
-"""The board's `select`: polling lets the board's clock run, so that timers and interrupts happen while asyncio waits."""
+"""The board's `select`: polling lets the clock run, so that timers and interrupts happen while asyncio waits."""
 
 import io
 import sys
@@ -6,7 +6,7 @@ import sys
 import uselect
 from clock import NEVER
 from hardware import board
-from uselect import POLLERR, POLLHUP, POLLIN, POLLOUT
+from uselect import POLLERR, POLLHUP, POLLIN, POLLOUT  # noqa: F401
 
 _clock = board.clock
 

@@ -18,7 +18,9 @@ _FILENO = 10
 
 
 class Socket(io.IOBase):
-    """A host socket that knows whether it waits: it does from a would-block result on, until data moves or it is closed."""
+    """A host socket that knows whether it waits: it does from a would-block result on, until data moves or it is
+    closed.
+    """
 
     def __init__(self, *args):
         self._socket = usocket.socket(*args)

@@ -1,12 +1,11 @@
 """The board's `time`: as on ESP32 and RP2 (ticks_us wraps at 2**30, the epoch is 2000-01-01), on the board's clock.
 
-`ticks_ms` runs 2**40 ms ahead of the host's: MicroPython's C task queue stamps "run now" with the host's own ticks, which are
-then simply overdue. So microsecond ticks are below 2**30 and millisecond ticks far above, and `ticks_add` and `ticks_diff`
-tell them apart.
+`ticks_ms` runs 2**40 ms ahead of the host's: MicroPython's C task queue stamps "run now" with the host's own ticks,
+which are then simply overdue. So microsecond ticks are below 2**30 and millisecond ticks far above, and `ticks_add`
+and `ticks_diff` tell them apart.
 """
 
 import utime
-
 from hardware import board
 
 _PERIOD = 1 << 30

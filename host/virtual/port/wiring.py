@@ -1,14 +1,13 @@
 """Builds what the world file wires to the board: chips on the buses, microphones on the I2S ports, the flash."""
 
+import buses
+import i2s
 from chips import mic, source
 from chips.lsm6dsox import LSM6DSOX
 from clock import NEVER, Event
 from flash import Flash
 from hardware import POWER_CUT, board
 from pins import drive, line
-
-import buses
-import i2s
 
 
 class Interrupt(Event):
