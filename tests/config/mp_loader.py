@@ -165,4 +165,4 @@ def test_the_heap_it_needs():
         loaded = None
         gc.collect()
         assert gc.mem_alloc() - before < 4096
-        assert peak < 220_000, peak  # without any collection; with them, a heap of 96 KB is enough
+        assert peak < 220_000, peak  # without any collection; precompiled and with them, a heap of 96 KB is enough
