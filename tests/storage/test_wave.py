@@ -1,6 +1,5 @@
 """storage/wave.py against CPython's own `wave`: the same steps must give the same results, errors and files."""
 
-import json
 import subprocess
 import sys
 import warnings
@@ -13,6 +12,7 @@ from struct import pack
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mpremote import mip
 
 from storage import wave
 from tests.storage.wave_steps import run
@@ -192,13 +192,29 @@ def test_cpythons_own_tests_pass():
     assert done.returncode == 0, done.stderr
 
 
-def test_mip_package_stands_alone(tmp_path):
-    package = ROOT / "mip" / "wave" / "package.json"
-    for target, source in json.loads(package.read_text())["urls"]:
-        (tmp_path / target).write_bytes((package.parent / source).read_bytes())
+class Board:
+    """The file operations of mpremote's transport, on a folder."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def fs_exists(self, path):
+        return (self.root / path).exists()
+
+    def fs_mkdir(self, path):
+        (self.root / path).mkdir()
+
+    def fs_writefile(self, path, data, progress_callback=None):
+        (self.root / path).write_bytes(data)
+
+
+@pytest.mark.parametrize("package", ["mip/wave/package.json", "./mip/wave/package.json"])
+def test_mip_installs_it_alone(tmp_path, monkeypatch, package):
+    monkeypatch.chdir(ROOT)
+    mip._install_package(Board(tmp_path), package, None, "lib", None, True)
     code = "import wave, io; w = wave.open(io.BytesIO(), 'wb'); print(wave.__file__, wave.Wave_write)"
     found = interpreter("64-bit")
     if not found:
         pytest.skip(HOW_TO_GET["64-bit"])
-    done = run_micropython(code, interpreter=found, env={"MICROPYPATH": f"{tmp_path}:.frozen"}, check=True)
-    assert done.stdout.startswith(str(tmp_path / "wave.py"))
+    done = run_micropython(code, interpreter=found, env={"MICROPYPATH": f"{tmp_path}/lib:.frozen"}, check=True)
+    assert done.stdout.startswith(str(tmp_path / "lib" / "wave.py"))
