@@ -152,9 +152,7 @@ class _Session:
         }
         dropped = retention.load("%s/%s-dropped.json" % (self._path, name))["frames"]
         sidecar = finish.sidecar(info, segment, before and before["ledger"], dropped)
-        size = os.stat(path)[6]
-        while not self._spool.space.has(size) and self._spool.drop_oldest and retention.drop_one(self._spool):
-            pass
+        self._spool.make_room(os.stat(path)[6])
         try:
             facts = finish.make_true(path, info, frames, self._buf)
             sidecar["bytes"], sidecar["crc32"], sidecar["sha256"] = facts

@@ -23,14 +23,14 @@ __all__ = ("SegmentWriter", "StreamInfo")
 STAGE_BYTES = 4096
 MAX_ANCHORS = 32
 SPARE_GAPS = 16  # a segment whose list is that near to its end takes no more frames
-NOTE_CHUNKS = 16  # so often, in chunks written, the latest anchor goes to the journal
+NOTE_CHUNKS = 32  # so often, in chunks written, the latest anchor goes to the journal: 2 notes per 256 KiB
 
 
 class SegmentWriter:
     """The segments of the stream `info`, one after the other, in the running session of `spool`; buffers are made once.
 
     `frames`: frames in the open segment. `position`: number of the next frame, counted from the segment's first, lost
-    ones included. `is_open`. `full`: no more frames fit, close it.
+    ones included. `is_open`. `full`: it takes no more frames, close it.
     """
 
     def __init__(self, spool, info):
@@ -122,7 +122,7 @@ class SegmentWriter:
             self._journal.begin(self._journal_path, self._seq, first_frame)
             self._file = open(path, "wb")
         except OSError:
-            self._spool.space.give(self._segment_bytes)
+            self._spool.space.release(self._segment_bytes)
             raise
         self._path = path
         self._digest = Digest()
@@ -162,7 +162,7 @@ class SegmentWriter:
         """Write the full stage; sync it where that is free. A gap is durable before the frames behind it are."""
         left = self._left
         self._left = 0  # until everything went well, nothing more is taken
-        self._failed = True
+        self.full = self._failed = True
         if self._journal.unsaved_gaps or (self._n_anchors and self._chunks_to_note <= 0):
             self._journal.save()
             self._chunks_to_note = NOTE_CHUNKS
@@ -172,7 +172,7 @@ class SegmentWriter:
             self._file.flush()
             self._synced = self._written
         self._next_chunk()
-        self._failed = False
+        self.full = self._failed = False
         self._left = left
 
     def _write_stage(self, view, n):
@@ -277,7 +277,7 @@ class SegmentWriter:
             remove(self._path)
         except OSError:
             pass  # an empty file is no segment: recovery removes it
-        self._spool.space.give(self._segment_bytes)
+        self._spool.space.release(self._segment_bytes)
         self._close_journal()
 
     def _close_journal(self):
@@ -307,13 +307,17 @@ class SegmentWriter:
     def _finish(self):
         """True header, hashes, sidecar of the closed segment. OSError: it stays unfinished."""
         account = self._unfinished
+        if self._failed:
+            self._spool.space.measure()  # somebody else has filled the disk, or the card has changed
         if self._failed or account["frames"] < self._info.segment_frames:
-            self._spool.free(self._segment_bytes)  # the copy needs room, too; without success it is tried all the same
+            self._spool.make_room(self._segment_bytes)  # for a copy; without success it is tried all the same
             facts = make_true(self._path, self._info, account["frames"], self._stage)
         else:
             facts = self._digest.facts()
         account["bytes"], account["crc32"], account["sha256"] = facts
         self._spool.commit(self._path, account, self._segment_bytes)
+        if self._failed:
+            self._spool.space.measure()
         self._unfinished = None
         self._seq += 1
         self._close_journal()

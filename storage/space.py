@@ -20,13 +20,17 @@ class Space:
         self.margin = reserve_bytes
         self.free_bytes = 0
         self.used_bytes = 0
+        self._reserved = 0  # of segments that are being written
         self.block_size = os.statvfs(root)[0]
         self.measure()
 
     def measure(self):
-        """Ask the file system (slow: not while recording)."""
+        """Ask the file system (slow: not while recording, unless it has just said that it is full)."""
         status = os.statvfs(self._root)
-        self.free_bytes = status[0] * status[3]
+        free = status[3]
+        if free > status[2]:  # LittleFS counts blocks twice while files change, and its difference goes below zero
+            free = 0
+        self.free_bytes = status[0] * free - self._reserved
 
     def cost(self, n_bytes):
         """-> bytes of flash that a file of that length takes."""
@@ -47,6 +51,16 @@ class Space:
     def has(self, n_bytes):
         """-> whether a file of that length can be written at all, from the reserve if need be."""
         return self.free_bytes >= self.cost(n_bytes) + EXTRA_BLOCKS * self.block_size
+
+    def reserve(self, n_bytes):
+        """A segment of that length is going to be written."""
+        self._reserved += self.cost(n_bytes)
+        self.take(n_bytes)
+
+    def release(self, n_bytes):
+        """It is written, or given up."""
+        self._reserved -= self.cost(n_bytes)
+        self.give(n_bytes)
 
     def take(self, n_bytes):
         """A file of this length is there now."""

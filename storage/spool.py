@@ -126,6 +126,7 @@ class Spool:
         for path in self._remains.values():
             self._remove(path)
         self._remains = {}
+        self._newest = {}
         self.sweep(session)
 
     # --- the writer's side
@@ -137,6 +138,12 @@ class Spool:
                 return False
         return True
 
+    def make_room(self, n_bytes):
+        """For the copy that repairs a segment: from the reserve, and only if that is not enough the oldest goes."""
+        while not self.space.has(n_bytes):
+            if not (self.drop_oldest and retention.drop_one(self)):
+                return
+
     def place(self, info, seq, n_bytes):
         """Make room for a segment of n bytes. -> the path of its data file; OSError ENOSPC when there is no room."""
         if not self.free(n_bytes):
@@ -146,7 +153,7 @@ class Spool:
             self._folder += 1
             self._in_folder = 0
         self._in_folder += 1
-        self.space.take(n_bytes)
+        self.space.reserve(n_bytes)
         return "%s/%03d/%s-%06d.%s" % (self.session_path, self._folder, info.name, seq, info.ext)
 
     def commit(self, path, sidecar, reserved_bytes):
@@ -157,7 +164,7 @@ class Spool:
         except OSError:
             files.remove(stem + ".json")  # half a sidecar is none
             raise
-        self.space.give(reserved_bytes)
+        self.space.release(reserved_bytes)
         self.space.take(sidecar["bytes"])
         self.pending_segments += 1
         stream = sidecar["stream"]
