@@ -62,8 +62,7 @@ class VirtualBoard:
         if self._process and self._process.returncode is None:
             raise RuntimeError("the board is running")
         port = self.workdir / "port"
-        if not port.exists():
-            _compile_port(port, self.micropython)
+        _compile_port(port, self.micropython)
         world = self.workdir / "world.json"
         world.write_text(json.dumps(self.world))
         self.status, self.log, self._said_exit = {}, [], None
@@ -131,10 +130,15 @@ def _absolute(world: dict, workdir: Path) -> dict:
 
 
 def _compile_port(folder: Path, micropython: Path) -> None:
-    """The firmware: port/*.py and the package of chips, compiled."""
+    """The firmware: port/*.py and the package of chips, compiled unless that has been done."""
     sources = {path.name: path for path in (HERE / "port").glob("*.py")}
     sources |= {f"chips/{path.name}": path for path in (HERE / "chips").glob("*.py")}
+    made_from = folder / "sha256"
+    wanted = code_sha256(sources)
+    if made_from.exists() and made_from.read_text() == wanted:
+        return
     for name, content in compile_files(sources, micropython).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    made_from.write_text(wanted)

@@ -129,12 +129,13 @@ class Fifo:
             self._next += 1
 
     def _skip(self, end):
-        """Leave out samples that would be overwritten before anybody reads: a multiple of every decimation."""
+        """Leave out samples that would be overwritten before anybody reads: a multiple of every decimation, so that the
+        slots go on as if they had been counted.
+        """
         every = 32 * max(self._gyro_every, self._accel_every)
         n = (end - self._next - _SKIP * self._slot_every) // every * every
         if n <= 0:
             return
-        self._slot += n // self._slot_every
         self.overwritten += self._words_in(n)
         self._next += n
 
