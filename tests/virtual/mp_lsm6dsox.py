@@ -182,6 +182,8 @@ def test_timestamp_reset_and_enable():
     put(chip, 0x19, 0x20)
     clock.t += 2500
     assert get(chip, 0x40) == 100
+    put(chip, 0x42, 0x55)
+    assert get(chip, 0x40) == 100
     put(chip, 0x42, 0xAA)
     clock.t += 50
     assert get(chip, 0x40, 4) == b"\x02\x00\x00\x00"
@@ -402,19 +404,21 @@ def test_output_registers_and_data_ready():
 
 
 def test_block_data_update_holds_a_half_read_pair():
-    clock, chip = make()
-    put(chip, 0x12, 0x44)
-    put(chip, 0x10, 0x40)
-    clock.t += 257 * PERIOD_104_US  # row 256: 0x0100
-    assert get(chip, 0x28) == 0x00
-    clock.t += PERIOD_104_US  # row 257: 0x0101
-    assert get(chip, 0x29) == 0x01
-    assert get(chip, 0x28, 2) == b"\x01\x01"
+    for bdu, torn in ((0x44, 0x00), (0x04, 0x01)):
+        clock, chip = make()
+        put(chip, 0x12, bdu)
+        put(chip, 0x10, 0x40)
+        clock.t += 256 * PERIOD_104_US  # row 255: 0x00FF
+        assert get(chip, 0x28) == 0xFF
+        clock.t += PERIOD_104_US  # row 256: 0x0100
+        assert get(chip, 0x29) == torn
+        assert get(chip, 0x28, 2) == b"\x00\x01"
     clock.t += PERIOD_104_US
-    put(chip, 0x12, 0x04)
+    put(chip, 0x12, 0x44)
+    get(chip, 0x28)
+    put(chip, 0x12, 0x04)  # BDU off lets a held pair go
+    clock.t += PERIOD_104_US
     assert get(chip, 0x28) == 2
-    clock.t += 254 * PERIOD_104_US  # row 512: 0x0200
-    assert get(chip, 0x29) == 2
 
 
 def test_faults():
