@@ -243,6 +243,8 @@ class LSM6DSOX(Chip):
             self.registers[CTRL3_C] |= _SW_RESET
             return
         self.registers[CTRL3_C] = value
+        if not value & _BDU:
+            self._held = 0
         if value & _BOOT:
             self._ready_us = self.clock.now() + _BOOT_US
 
@@ -257,8 +259,6 @@ class LSM6DSOX(Chip):
             self._seen[i // 6] = k
         if self.registers[CTRL3_C] & _BDU:
             self._held ^= 1 << i // 2  # the first half read holds the pair, the second lets it go
-        else:
-            self._held = 0
         return self._out[i]
 
     def _show(self, k):
