@@ -126,7 +126,6 @@ class Https:
         except (OSError, EOFError) as error:  # of the spool: those of the connection are TransportErrors
             self.refused[name] = f"{name} cannot be read on the board ({error})"
             return False
-        self.refused.pop(name, None)
         return True
 
     async def _put(self, remote_name, size, sha256):

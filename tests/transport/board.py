@@ -28,6 +28,11 @@ class Spool:
     def pending(self):
         return [name for name, _ in self._names]
 
+    async def add(self, ms, names):
+        """More names, after a while."""
+        await asyncio.sleep_ms(ms)
+        self._names += names
+
     def parts(self, name):
         return [tuple(part) for other, parts in self._names if other == name for part in parts]
 
@@ -60,17 +65,19 @@ class Watched(Https):
 
 
 class Ticker:
-    """Another task of the board: notes the longest time that it was kept waiting, and the heap in use."""
+    """Another task of the board: notes its turns, how long it had to wait for one at most, and the heap in use."""
 
     def __init__(self, collect):
         self.collect = collect
         self.gap_us = 0
+        self.turns = 0
         self.heap = 0
 
     async def run(self):
         last = ticks_us()
         while True:
-            await asyncio.sleep_ms(1)
+            await asyncio.sleep_ms(0)
+            self.turns += 1
             now = ticks_us()
             self.gap_us = max(self.gap_us, ticks_diff(now, last))
             if self.collect:
@@ -79,17 +86,28 @@ class Ticker:
             last = ticks_us()
 
 
-def sockets():
-    """Open sockets of this process."""
-    links = []
+def descriptors():
+    """-> (open files and sockets of this process, sockets alone)."""
+    files = sockets = 0
     for number in os.listdir("/proc/self/fd"):
         try:
-            mode = os.stat("/proc/self/fd/" + number)[0]
-        except OSError:
+            kind = os.stat("/proc/self/fd/" + number)[0] & 0xF000
+        except OSError:  # the one of the listing itself
             continue
-        if mode & 0xF000 == 0xC000:
-            links.append(number)
-    return len(links)
+        files += 1
+        sockets += kind == 0xC000
+    return files, sockets
+
+
+async def cancelled(task, ms, events):
+    """Cancels `task` after `ms` and notes how many sockets were open before and after."""
+    await asyncio.sleep_ms(ms)
+    before = descriptors()[1]
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        events.append(["cancelled", before, descriptors()[1]])
 
 
 async def main(scenario):
@@ -101,7 +119,7 @@ async def main(scenario):
             ca = file.read()
     gc.collect()
     heap = gc.mem_alloc()
-    before = sockets()
+    before = descriptors()
     options = {key: scenario[key] for key in ("token", "timeout_s") if key in scenario}
     transport = Watched(spool, url=scenario["url"], ca=ca, **options)
     transport.events = events
@@ -109,26 +127,25 @@ async def main(scenario):
     ticker = Ticker(scenario.get("collect", False))
     ticking = asyncio.create_task(ticker.run()) if scenario.get("tick") else None
     start = ticks_us()
+    if "late_ms" in scenario:
+        asyncio.create_task(spool.add(scenario["late_ms"], scenario["late"]))
     if "cancel_ms" in scenario:
-        task = asyncio.create_task(shipper.run())
-        await asyncio.sleep_ms(scenario["cancel_ms"])
-        during = sockets()
-        task.cancel()
-        try:
-            await task
-        except asyncio.CancelledError:
-            events.append(["cancelled", during - before])
+        await cancelled(asyncio.create_task(shipper.drain(100)), scenario["cancel_ms"], events)
+        left = len(spool.pending())
+    elif "run_ms" in scenario:
+        await cancelled(asyncio.create_task(shipper.run()), scenario["run_ms"], events)
         left = len(spool.pending())
     else:
         left = await shipper.drain(scenario["drain_s"])
-        await transport.close()
+        await shipper.close()
     result = {
         "left": left,
         "events": events,
         "us": ticks_diff(ticks_us(), start),
         "gap_us": ticker.gap_us,
+        "turns": ticker.turns,
         "heap": ticker.heap - heap,
-        "sockets": sockets() - before,
+        "left_open": descriptors()[0] - before[0],
         "opened": spool.opened,
         "conflicts": transport.conflicts,
         "refused": transport.refused,

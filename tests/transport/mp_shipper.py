@@ -61,7 +61,6 @@ class Transport:
         if step == "refused":
             self.refused[name] = "not now"
             return []
-        self.refused.pop(name, None)
         return [name]
 
 
@@ -101,6 +100,30 @@ def test_refused_name_gets_its_turn_after_the_others():
     spool, _, shipper = make("a", "b", "c", a=["refused", "refused"])
     assert asyncio.run(shipper.drain(5)) == 0
     assert spool.log == ["put a", "put b", "ack b", "put c", "ack c", "put a", "put a", "ack a"], spool.log
+
+
+def test_refused_name_gets_its_turn_after_the_others_when_these_fail_first():
+    spool, transport, shipper = make("a", "b", a=["refused"], b=["lost", "lost"])
+    assert asyncio.run(shipper.drain(5)) == 0
+    assert spool.log == ["put a", "put b", "put b", "put b", "ack b", "put a", "ack a"], spool.log
+    assert transport.refused == {}
+
+
+def test_back_off_after_each_failure_and_short_again_after_a_success():
+    calls = []
+
+    class Noted:
+        def next_ms(self):
+            calls.append("wait")
+            return 1
+
+        def reset(self):
+            calls.append("reset")
+
+    spool = Spool("a", "b", "c")
+    transport = Transport(spool, a=["lost", "lost"], c=["lost"])
+    assert asyncio.run(Shipper(spool, transport, interval_s=9, backoff=Noted()).drain(5)) == 0
+    assert calls == ["wait", "wait", "reset", "reset", "wait", "reset"], calls
 
 
 def test_flash_error_of_the_spool_is_a_failure_and_not_the_end():

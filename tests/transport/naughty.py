@@ -7,6 +7,7 @@ import asyncio
 import base64
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 
@@ -16,6 +17,7 @@ STORED = b"HTTP/1.1 201 Created\r\nContent-Length: 7\r\n\r\nstored\n"
 class Server:
     """`with Server(plan, tls) as server:` runs in a thread of its own. Connection k does `plan[k]`, later ones `obey`.
 
+    A TLS context in the plan stands for `obey` with that certificate.
     `stored`: path -> bytes, what was answered for durably. `requests`: (path, status) of the well-behaved answers.
     """
 
@@ -69,10 +71,13 @@ class Server:
         if getattr(behaviour, "before_tls", False):
             await behaviour(self, sock)
             return
+        tls = self.tls
+        if isinstance(behaviour, ssl.SSLContext):
+            behaviour, tls = obey, behaviour
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
         try:
-            transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, sock, ssl=self.tls)
+            transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, sock, ssl=tls)
         except OSError:
             return  # the board did not like our certificate
         writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)

@@ -1,0 +1,113 @@
+"""The connection: addresses that fail, and names that are asked for once."""
+
+import asyncio
+import socket
+
+from transport import link
+from transport.errors import LOST, REFUSED, TransportError
+
+
+class Names:
+    """Stands in for the socket module: answers name look-ups with `addresses`."""
+
+    def __init__(self, *addresses):
+        self.addresses = addresses
+        self.asked = 0
+
+    def __getattr__(self, name):
+        return getattr(socket, name)
+
+    def getaddrinfo(self, host, port, family, kind):
+        self.asked += 1
+        if not self.addresses:
+            raise OSError(-2)
+        return [(socket.AF_INET, kind, 0, "", address) for address in self.addresses]
+
+
+def with_names(names, main):
+    link.socket = names
+    try:
+        return asyncio.run(main())
+    finally:
+        link.socket = socket
+
+
+def local(port):
+    return socket.getaddrinfo("127.0.0.1", port)[0][-1]
+
+
+def listener():
+    """-> a listening socket and its address; searches a free port, as MicroPython cannot tell which one it got."""
+    for port in range(20000, 60000, 7):
+        sock = socket.socket()
+        try:
+            sock.bind(local(port))
+            sock.listen(5)
+            return sock, local(port)
+        except OSError:
+            sock.close()
+    raise OSError("no free port")
+
+
+async def failing(connection):
+    try:
+        await connection.open()
+    except TransportError as error:
+        connection.close()
+        return error.kind
+    raise AssertionError("it opened")
+
+
+def test_next_address_after_a_failure_and_no_second_look_up():
+    closed, closed_address = listener()
+    server, address = listener()
+    closed.close()
+    names = Names(closed_address, address)
+    connection = link.Link("collector.example", 1, None, 1000)
+
+    async def main():
+        assert await failing(connection) == REFUSED
+        for _ in range(3):
+            await connection.open()
+            assert connection.is_open
+        assert names.asked == 1
+        server.close()
+        connection.close()
+        assert await failing(connection) == REFUSED
+        assert await failing(connection) == REFUSED
+        assert names.asked == 2  # none was left: the host may have moved
+
+    with_names(names, main)
+    assert connection.opened == 3
+
+
+def test_unknown_name():
+    connection = link.Link("collector.example", 1, None, 1000)
+
+    async def main():
+        assert await failing(connection) == LOST
+
+    with_names(Names(), main)
+    assert not connection.is_open
+
+
+def test_only_the_time_of_the_wait_counts():
+    server, address = listener()
+    connection = link.Link("collector.example", 1, None, 50)
+
+    async def main():
+        await connection.open()
+        await asyncio.sleep_ms(100)  # idle longer than the time-out
+        connection.arm()
+        assert await connection.send(b"hello") == 5
+        connection.arm()
+        try:
+            await connection.receive()
+        except TransportError as error:
+            assert "the server's answer took longer than 50 ms" in error.message
+        else:
+            raise AssertionError("no time-out")
+
+    with_names(Names(address), main)
+    connection.close()
+    server.close()
