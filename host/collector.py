@@ -84,7 +84,6 @@ class Collector:
         self._max_bytes, self._keep_free_bytes, self._stall_s = max_bytes, keep_free_bytes, stall_s
         self._before_put = before_put
         self._devices: dict[str, Device] = {}
-        self._silent: set[asyncio.Protocol] = set()  # connections that made no request yet
         self._listener: asyncio.Server | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, ssl_context: ssl.SSLContext | None = None) -> int:
@@ -97,11 +96,11 @@ class Collector:
             self._handle,
             access_log=None,
             auto_decompress=False,
-            keepalive_timeout=2 * self._stall_s,
+            keepalive_timeout=2 * self._stall_s,  # also the time for a first request to come
             lingering_time=self._stall_s,  # a board sends its whole body before it reads an early refusal
         )
         tls = {"ssl": ssl_context, "ssl_handshake_timeout": self._stall_s} if ssl_context else {}
-        self._listener = await asyncio.get_running_loop().create_server(self._connection, host, port, **tls)
+        self._listener = await asyncio.get_running_loop().create_server(self._web, host, port, **tls)
         return self._listener.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -121,23 +120,7 @@ class Collector:
             "devices": {name: asdict(device) for name, device in sorted(self._devices.items())},
         }
 
-    def _connection(self) -> asyncio.Protocol:
-        """A connection that says nothing complete within `stall_s` is dropped (aiohttp watches over the later
-        requests only).
-        """
-        protocol = self._web()
-        self._silent.add(protocol)
-
-        def drop_when_silent():
-            if protocol in self._silent:
-                self._silent.discard(protocol)
-                protocol.force_close()
-
-        asyncio.get_running_loop().call_later(self._stall_s, drop_when_silent)
-        return protocol
-
     async def _handle(self, request: web.BaseRequest) -> web.Response:
-        self._silent.discard(request.protocol)
         try:
             self._authorise(request)
             if request.method == "GET" and request.raw_path == "/":
@@ -233,7 +216,7 @@ class Collector:
         return length
 
     async def _body(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
-        """The chunks of the body; `Refused` when they come too slowly or not at all."""
+        """The chunks of the body, all of its bytes; `Refused` when they come too slowly or not at all."""
         length, arrived = request.content_length, 0
         try:
             async with asyncio.timeout(self._stall_s + length / MIN_BYTES_PER_S):
@@ -246,8 +229,6 @@ class Collector:
                     yield chunk
         except TimeoutError:
             raise Refused(408, f"too slow: {arrived} of {length} bytes arrived in time") from None
-        if arrived != length:
-            raise Refused(400, f"truncated: {arrived} of {length} bytes arrived")
 
     def _count_stored(self) -> None:
         """What an earlier run left here, so that the status is right from the start."""

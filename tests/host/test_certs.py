@@ -112,8 +112,12 @@ def test_a_board_whose_clock_was_never_set_believes_the_certificate(ours):
 def test_a_damaged_or_mixed_folder(tmp_path):
     certs.make(tmp_path / "a", ["localhost"])
     certs.make(tmp_path / "b", ["localhost"])
-    (tmp_path / "a" / "server.pem").write_bytes((tmp_path / "b" / "server.pem").read_bytes())
-    certs.make(tmp_path / "a", ["localhost"]).server_context()  # of another authority: made anew
+    for name in ("server.key.pem", "server.pem"):  # in this order: first another key, then another authority
+        foreign = (tmp_path / "b" / name).read_bytes()
+        (tmp_path / "a" / name).write_bytes(foreign)
+        certs.make(tmp_path / "a", ["localhost"]).server_context()
+        assert (tmp_path / "a" / name).read_bytes() != foreign
+        (tmp_path / "a" / "server.key.pem").write_bytes((tmp_path / "b" / "server.key.pem").read_bytes())
     (tmp_path / "a" / "ca.der").write_bytes(b"\x30\x03nonsense")
     with pytest.raises(certs.CertError, match="delete the folder"):
         certs.make(tmp_path / "a", ["localhost"])

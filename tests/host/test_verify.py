@@ -142,6 +142,17 @@ def test_an_edited_sidecar_is_found_without_the_collectors_record(copied, key):
         assert path.name in named(copied)
 
 
+def test_a_sidecar_that_lies_consistently_is_found_by_its_neighbours(copied):
+    path = copied / "000" / "mic-000001.json"
+    sidecar = json.loads(path.read_bytes())
+    moved = {**sidecar, "first_frame": sidecar["first_frame"] + 1, "end_frame": sidecar["end_frame"] + 1}
+    [[frame, t_us]] = sidecar["anchors"]
+    backwards = {**sidecar, "anchors": [[frame - 1, t_us], [frame, t_us - 1]]}
+    for lie in (moved, backwards):
+        with damaged(path, json.dumps(lie).encode()):
+            assert path.name in named(copied)
+
+
 def test_an_edited_gap_is_found_without_the_collectors_record(copied):
     path = copied / "000" / "imu-000001.json"
     sidecar = json.loads(path.read_bytes())
@@ -187,6 +198,13 @@ def test_missing_first_and_last_segments_are_named(tmp_path):
     assert frames["mic-000002.wav"] == (4096, 5000)
 
 
+def test_a_file_that_the_collectors_record_does_not_know_is_named(delivered):
+    lines = (delivered / "SHA256SUMS").read_text().splitlines(keepends=True)
+    for k, line in enumerate(lines):
+        with damaged(delivered / "SHA256SUMS", "".join(lines[:k] + lines[k + 1 :]).encode()):
+            assert named(delivered) == {line.split()[1]}
+
+
 def test_an_open_session_is_no_error(tmp_path):
     folder = rebuilt(tmp_path, drop("ledger.json", "mic-000002.json"))
     report = verify.verify(folder)
@@ -214,6 +232,16 @@ def test_a_segment_that_the_board_dropped_and_owned_up_to_is_no_error(tmp_path):
 def test_retention_does_not_excuse_more_than_it_says(tmp_path):
     folder = rebuilt(tmp_path, lambda files: with_retention(files, 5000 - 1024))
     assert named(folder) == {"ledger.json"}
+
+
+def test_retention_is_what_the_dropped_segments_held(tmp_path):
+    def change(files):
+        with_retention(files, 5000 - 2048)
+        ledger = json.loads(files["ledger.json"])
+        ledger["streams"]["mic"]["dropped"] = [[1, 1, 2048, 4096, 2047]]
+        files["ledger.json"] = json.dumps(ledger).encode()
+
+    assert named(rebuilt(tmp_path, change)) == {"ledger.json"}
 
 
 def test_retention_does_not_excuse_another_segment(tmp_path):
