@@ -25,7 +25,7 @@ import hmac
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from pathlib import Path
 from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from host.store import DOCUMENTS, MAX_JSON_BYTES, Place, Refused, Store, Upload
+from host.store import DOCUMENTS, MAX_JSON_BYTES, SUMS, Place, Refused, Store, Upload
 
 log = logging.getLogger("motelog.collector")
 
@@ -166,8 +166,7 @@ class Collector:
         await response.prepare(request)
         await response.write_eof()
         try:
-            async for _ in self._body(request):
-                pass
+            await self._read(request, lambda chunk: None)
         except Refused:  # with Expect: 100-continue the body never comes, and need not
             response.force_close()
         return response
@@ -194,8 +193,7 @@ class Collector:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         upload = await asyncio.to_thread(Upload, place)
         try:
-            async for chunk in self._body(request):
-                upload.write(chunk)
+            await self._read(request, upload.write)
             if upload.sha256() != sha256:
                 raise Refused(
                     400, f"{place.file}: the bytes have sha256 {upload.sha256()}, Content-Digest says {sha256}"
@@ -215,8 +213,8 @@ class Collector:
             raise Refused(413, f"{place.file}: {length} bytes, the limit is {limit}")
         return length
 
-    async def _body(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
-        """The chunks of the body, all of its bytes; `Refused` when they come too slowly or not at all."""
+    async def _read(self, request: web.BaseRequest, take: Callable[[bytes], None]) -> None:
+        """Gives the whole body to `take`, chunk by chunk; `Refused` when it comes too slowly or not at all."""
         length, arrived = request.content_length, 0
         try:
             async with asyncio.timeout(self._stall_s + length / MIN_BYTES_PER_S):
@@ -224,9 +222,9 @@ class Collector:
                     async with asyncio.timeout(self._stall_s):
                         chunk = await _next_chunk(request)
                     if not chunk:
-                        break
+                        return
                     arrived += len(chunk)
-                    yield chunk
+                    take(chunk)
         except TimeoutError:
             raise Refused(408, f"too slow: {arrived} of {length} bytes arrived in time") from None
 
@@ -234,7 +232,7 @@ class Collector:
         """What an earlier run left here, so that the status is right from the start."""
         for path in self.store.root.glob("*/*/*"):
             session = path.parent
-            if path.is_file() and not path.name.startswith("."):
+            if path.is_file() and not path.name.startswith(".") and path.name != SUMS:
                 device = self._devices.setdefault(session.parent.name, Device())
                 _count(device, session.name, path.name, path.stat().st_size)
 

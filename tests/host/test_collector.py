@@ -424,6 +424,7 @@ def test_status_counts_what_an_earlier_run_stored(tmp_path):
 
     device = with_collector(tmp_path, test)["devices"][DEVICE]
     assert (device["segments"], device["last_seen"], device["latest_session"]) == (7, None, SESSION)
+    assert device["bytes"] == sum(map(len, FILES.values()))
 
 
 def test_a_stalled_collector_goes_on(tmp_path):
