@@ -1,7 +1,7 @@
 """Runs on a virtual board with a virtual clock (test_port.py): what the port's modules promise. Every check_* is a
 test.
 """
-# ruff: noqa: UP041
+# ruff: noqa: B905, UP041
 
 import asyncio
 import errno
@@ -154,6 +154,16 @@ def check_timers():
     time.sleep_ms(1000)
     assert [tick // 10000 for tick in ticks] == [25, 50, -61, 75, 100], ticks
     raises(ValueError, lambda: Timer(-1, callback=print))
+
+
+def check_events_within_one_transfer_come_in_order():
+    order = []
+    timers = [Timer(-1), Timer(-1)]
+    t0 = time.ticks_us()
+    for timer, ms in zip(timers, (9, 5)):
+        timer.init(mode=Timer.ONE_SHOT, period=ms, callback=lambda t: order.append(since(t0) // 1000), hard=True)
+    i2c().readfrom_mem(106, 0x78, 500)  # 11 ms
+    assert order == [5, 9], order
 
 
 def check_pins_and_edges():

@@ -175,6 +175,27 @@ def run():
     assert time.monotonic() - started >= 0.24
 
 
+def test_tasks_made_now_run_now_even_when_the_wall_is_ahead(tmp_path):
+    program = """
+import asyncio, time, utime
+def run():
+    return asyncio.run(main())
+
+async def main():
+    t0 = utime.ticks_ms()
+    while utime.ticks_ms() - t0 < 100:  # the wall's time: none passes on the board
+        pass
+    t0 = time.ticks_us()
+    await asyncio.create_task(nothing())
+    print(time.ticks_diff(time.ticks_us(), t0))
+
+async def nothing():
+    pass
+"""
+    _, lines = on_board.run(tmp_path, program)
+    assert int(lines[0]) < 50
+
+
 def test_rtc_from_the_host(tmp_path):
     program = "import time\ndef run():\n    print(time.time() + 946684800)\n"
     _, lines = on_board.run(tmp_path / "host", program, rtc="host")
