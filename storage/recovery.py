@@ -51,7 +51,7 @@ class _Session:
             self._folder(folder)
         for folder in folders(self._path):
             self._count(folder, ended)
-        if not files.read_json(self._path + "/session.json"):
+        if self._streams("session.json") is None:
             if not self._last and not ended:
                 self._forget()
                 return
@@ -71,19 +71,20 @@ class _Session:
 
     def _read_infos(self):
         """The streams as session.json tells them, as far as it is readable."""
-        document = files.read_json(self._path + "/session.json") or {}
-        entries = document.get("streams")
-        for name, entry in entries.items() if isinstance(entries, dict) else ():
+        for name, entry in (self._streams("session.json") or {}).items():
             try:
                 self._infos[name] = stream.from_dict(name, entry)
             except (KeyError, TypeError, ValueError):
                 pass  # the data file's own header will do
 
+    def _streams(self, document):
+        """-> what a document says about the streams, or None when it is missing or damaged."""
+        streams = (files.read_json("%s/%s" % (self._path, document)) or {}).get("streams")
+        return streams if isinstance(streams, dict) else None
+
     def _is_ended(self):
         """-> whether the session has its ledger, or had it before everything was acknowledged."""
-        ledger = files.read_json(self._path + "/ledger.json")
-        whole = ledger is not None and isinstance(ledger.get("streams"), dict)
-        return whole or files.exists(acknowledged(self._path, "ledger.json"))
+        return self._streams("ledger.json") is not None or files.exists(acknowledged(self._path, "ledger.json"))
 
     def _folder(self, folder):
         """Every data file in it gets its sidecar, every dropped segment its end."""
@@ -104,6 +105,9 @@ class _Session:
             files.remove(path)
             self._say("%s was damaged and is made again if its data is there" % name)
             return
+        self._note(sidecar)
+
+    def _note(self, sidecar):
         last = self._last.get(sidecar["stream"])
         if last is None or sidecar["seq"] > last["seq"]:
             self._last[sidecar["stream"]] = sidecar
@@ -126,7 +130,7 @@ class _Session:
     def _finish(self, path, name, seq):
         """The segment at `path` lost power while it was written: keep what is there."""
         info = self._infos.get(name)
-        before = self._last.get(name)
+        before = self._predecessor(name, seq)
         if info is None:
             info = stream.from_sidecar(before) if before else stream.from_file(name, path)
         noted = journal.load("%s/%s.jnl" % (self._path, name))
@@ -161,8 +165,20 @@ class _Session:
             self._is_whole = False
             self._say("%s-%06d: cannot be finished yet, %s" % (name, seq, error))
             return
-        self._last[name] = sidecar
+        self._note(sidecar)
         self._say("%s-%06d: %d frames saved" % (name, seq, frames))
+
+    def _predecessor(self, name, seq):
+        """-> the sidecar in front of segment `seq`, or None: the newest, unless it is an older one that was damaged."""
+        last = self._last.get(name)
+        if last is None or last["seq"] == seq - 1:
+            return last
+        for folder in folders(self._path):
+            for mark in (".json", ".ack"):
+                sidecar = files.read_json("%s/%s-%06d%s" % (folder, name, seq - 1, mark))
+                if _is_whole(sidecar):
+                    return sidecar
+        return None
 
     def _count(self, folder, ended):
         """Count what is there, and remove sidecars without data, unless a ledger is still to be made from them."""
@@ -179,6 +195,7 @@ class _Session:
                     os.rename(path + ".json", path + ".ack")
             else:
                 self._spool.space.count(size)
+                self._spool.space.count(1)  # its sidecar, one block
                 self._spool.pending_segments += files.exists(path + ".json")
 
     def _newest_stem(self, name):

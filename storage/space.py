@@ -74,6 +74,10 @@ class Space:
         self.free_bytes += cost
         self.used_bytes = max(0, self.used_bytes - cost)
 
+    def directory(self, n):
+        """n directories more (less, when negative)."""
+        self.free_bytes -= 2 * n * self.block_size
+
     def count(self, n_bytes):
         """A file of this length was found at start: the file system has counted it already, the spool has not."""
         self.used_bytes += self.cost(n_bytes)

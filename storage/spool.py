@@ -150,6 +150,7 @@ class Spool:
             raise OSError(files.ENOSPC)
         if self._in_folder >= SEGMENTS_PER_FOLDER:
             files.make_directory("%s/%03d" % (self.session_path, self._folder + 1))
+            self.space.directory(1)
             self._folder += 1
             self._in_folder = 0
         self._in_folder += 1
@@ -308,6 +309,7 @@ class Spool:
         path = "%s/%s" % (self.path, session)
         if folder and folder != "%s/%03d" % (self.session_path, self._folder) and files.is_empty(folder):
             os.rmdir(folder)
+            self.space.directory(-1)
         if session == self.session:
             return
         for document in DOCUMENTS:

@@ -1,5 +1,6 @@
 """A mounted flash with a spool on it, for the board-side tests of this folder."""
 
+import io
 import json
 import os
 
@@ -33,11 +34,12 @@ class FlakyFlash(Flash):
 
 
 class Disk:
-    """A fresh flash, mounted: `with Disk() as disk`. `spool()` starts the board anew on it."""
+    """A fresh flash, mounted: `with Disk() as disk`. `spool()` starts the board on it."""
 
     def __init__(self, blocks=64, block_size=4096, file_system=os.VfsLfs2):
         self.flash = FlakyFlash(None, blocks, block_size)
         self.file_system = file_system
+        self._started = False
         file_system.mkfs(self.flash)
 
     def __enter__(self):
@@ -48,8 +50,18 @@ class Disk:
         self.flash.broken = False
         os.umount(MOUNT)
 
+    def power_cycle(self):
+        """The board forgets everything; files that are open stay as far as they are on flash."""
+        os.umount(MOUNT)
+        image = io.BytesIO(self.flash.snapshot())
+        self.flash = FlakyFlash(image, self.flash.blocks, self.flash.block_size)
+        os.mount(self.file_system(self.flash), MOUNT)
+
     def spool(self, **options):
-        """-> a recovered spool; what recovery said is in its `said`."""
+        """-> a recovered spool; `said` is what recovery said. At every call but the first the power goes before."""
+        if self._started:
+            self.power_cycle()
+        self._started = True
         options.setdefault("reserve_bytes", 4096)
         spool = Spool(ROOT, "dev", **options)
         spool.said = spool.recover()

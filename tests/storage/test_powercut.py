@@ -36,8 +36,9 @@ def test_campaign(scenario, tmp_path, capsys):
         pytest.skip(HOW_TO_GET["64-bit"])
     if not WHOLE and scenario in ("kept", "gaps"):
         pytest.skip("only in the whole campaign (MOTELOG_CAMPAIGN=1); mp_powercut.py has a sample of it")
+    every, export_every = (1, 97) if WHOLE else (397, 2)
     program = PROGRAM.format(
-        here=str(HERE), scenario=scenario, export=str(tmp_path), every=1 if WHOLE else 397, export_every=97 if WHOLE else 2
+        here=str(HERE), scenario=scenario, every=every, export=str(tmp_path), export_every=export_every
     )
     done = run_micropython(program, interpreter=python, heap="64M", timeout_s=7200, check=True)
     with capsys.disabled():
