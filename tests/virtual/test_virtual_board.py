@@ -263,6 +263,28 @@ def test_virtual_time_follows_the_wall_while_a_socket_waits(tmp_path):
     assert time.monotonic() - started < 15, "idle time is not waited for"
 
 
+def test_virtual_time_follows_the_wall_while_connecting(tmp_path):
+    server = socket.create_server(("127.0.0.1", 0))
+    program = """
+import errno, socket, time, utime
+def run():
+    s = socket.socket()
+    s.setblocking(False)
+    try:
+        s.connect(socket.getaddrinfo('127.0.0.1', %d)[0][-1])
+    except OSError as error:
+        assert error.errno == errno.EINPROGRESS
+    for _ in range(2):
+        t0 = utime.ticks_ms()
+        time.sleep_ms(300)
+        print(utime.ticks_ms() - t0)
+        s.close()
+""" % server.getsockname()[1]
+    _, lines = on_board.run(tmp_path, program)
+    server.close()
+    assert int(lines[0]) >= 290 > int(lines[1]), lines
+
+
 STREAMS = """
 import asyncio, time
 def run():
