@@ -104,6 +104,16 @@ def test_power_cut_at_an_operation(tmp_path):
     assert on_board.run(tmp_path / "all", WRITER, flash={"size_kb": 128, "cut_at": 10_000})[0] == 0
 
 
+def test_a_torn_write_leaves_a_part_behind(tmp_path):
+    images = []
+    for torn in (False, True):
+        on_board.run(tmp_path / str(torn), WRITER, flash={"size_kb": 128, "cut_at": 0, "torn": torn})
+        images.append((tmp_path / str(torn) / "flash.bin").read_bytes())
+    changed = [i for i in range(len(images[0])) if images[0][i] != images[1][i]]
+    assert 0 < len(changed) < 128
+    assert all(images[0][i] == 0xFF for i in changed)
+
+
 def test_no_handler_runs_after_a_power_cut(tmp_path):
     program = """
 def run():
@@ -263,9 +273,7 @@ def test_virtual_time_follows_the_wall_while_a_socket_waits(tmp_path):
     assert time.monotonic() - started < 15, "idle time is not waited for"
 
 
-def test_virtual_time_follows_the_wall_while_connecting(tmp_path):
-    server = socket.create_server(("127.0.0.1", 0))
-    program = """
+CONNECT = """
 import errno, socket, time, utime
 def run():
     s = socket.socket()
@@ -279,9 +287,12 @@ def run():
         time.sleep_ms(300)
         print(utime.ticks_ms() - t0)
         s.close()
-""" % server.getsockname()[1]
-    _, lines = on_board.run(tmp_path, program)
-    server.close()
+"""
+
+
+def test_virtual_time_follows_the_wall_while_connecting(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        _, lines = on_board.run(tmp_path, CONNECT % server.getsockname()[1])
     assert int(lines[0]) >= 290 > int(lines[1]), lines
 
 
