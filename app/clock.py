@@ -8,8 +8,9 @@ _MASK = 0x3FFFFFFF  # ticks_us counts modulo 2**30 on every port that runs on a 
 class Clock:
     """Monotonic time since boot as two small integers, so that reading it never allocates on a 32-bit port.
 
-    ``tick()`` reads the hardware and must run at least once per 17.9 minutes (every drain does it); ``lo`` (0 .. 2**30-1 us) and
-    ``hi`` (wraps seen) then hold the time, ``t_us()`` joins them. The clock is never stepped: see clock fixes.
+    ``tick()`` reads the hardware and must run at least once per 17.9 minutes (every drain does it); ``lo`` (0 ..
+    2**30-1 us) and ``hi`` (wraps seen) then hold the time, ``t_us()`` joins them. The clock is never stepped: see clock
+    fixes.
     """
 
     def __init__(self, ticks_us=time.ticks_us):

@@ -13,7 +13,9 @@ from storage.spool import Spool
 CONFIG = "/config.json"
 SECRETS = "/secrets.json"
 LAST_GOOD = "/config.good.json"
-SHIP_AT_END_S = 120  # how long a finished recording waits for its collector before the board leaves it to the next start
+SHIP_AT_END_S = (
+    120  # how long a finished recording waits for its collector before the board leaves it to the next start
+)
 
 
 class Board:
@@ -67,9 +69,7 @@ def _shipper(upload, secrets, spool):
     if https["ca_file"]:
         with open(https["ca_file"], "rb") as file:
             ca = file.read()
-    transport = Https(
-        spool, url=https["url"], ca=ca, token=secrets.get("https_token"), timeout_s=upload["timeout_s"]
-    )
+    transport = Https(spool, url=https["url"], ca=ca, token=secrets.get("https_token"), timeout_s=upload["timeout_s"])
     backoff = Backoff(upload["backoff_min_s"], upload["backoff_max_s"])
     return Shipper(spool, transport, interval_s=upload["interval_s"], backoff=backoff)
 
@@ -116,7 +116,9 @@ async def _finish(board, shipping):
 
 
 def _configuration():
-    """-> (configuration, secrets, configuration without secrets), or None when there is no usable one; complaints are logged."""
+    """-> (configuration, secrets, configuration without secrets), or None when there is no usable one; complaints are
+    logged.
+    """
     from config.loader import ConfigError, load, public
 
     try:
@@ -137,7 +139,9 @@ def _complain(errors):
 
 
 def _forget(package):
-    """Let go of a package that is needed at boot only: the configuration's rules take 59 KB of heap on the 64-bit port."""
+    """Let go of a package that is needed at boot only: the configuration's rules take 59 KB of heap on the 64-bit
+    port.
+    """
     for name in list(sys.modules):
         if name == package or name.startswith(package + "."):
             del sys.modules[name]
@@ -145,7 +149,9 @@ def _forget(package):
 
 
 def run():
-    """Boot the recorder. -> exit code: 0 = recorded and closed, 1 = a sensor, the flash or the code failed, 2 = the configuration."""
+    """Boot the recorder. -> exit code: 0 = recorded and closed, 1 = a sensor, the flash or the code failed, 2 = the
+    configuration.
+    """
     configuration = _configuration()
     _forget("config")
     if configuration is None:

@@ -1,4 +1,6 @@
-"""The consumer: takes blocks out of one ring and writes them as segments, keeping the account of what could not be written."""
+"""The consumer: takes blocks out of one ring and writes them as segments, keeping the account of what could not be
+written.
+"""
 
 import gc
 
@@ -9,7 +11,9 @@ FULL_RETRY = 64  # blocks dropped between two questions whether the flash has ro
 
 
 class Recorder:
-    """One stream's way from ``ring`` to ``writer``. Nothing is dropped without being counted. ``errors``: failed writes."""
+    """One stream's way from ``ring`` to ``writer``. Nothing is dropped without being counted. ``errors``: failed
+    writes.
+    """
 
     def __init__(self, ring, writer):
         self.ring = ring
@@ -82,7 +86,9 @@ class Recorder:
         return True
 
     def _close(self, reason):
-        """Finish the open segment and take over its account; frames given to it that it could not keep are lost to ``flash``."""
+        """Finish the open segment and take over its account; frames given to it that it could not keep are lost to
+        ``flash``.
+        """
         sidecar = self.writer.close(reason)
         kept = 0
         if sidecar:
@@ -153,4 +159,3 @@ class Recorder:
             "end_frame": self.next_frame,
             "tail": tail,
         }
-

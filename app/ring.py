@@ -1,9 +1,10 @@
 """The ring of blocks between a driver and the segment writer.
 
-Contract. One producer (the sampler) calls ``claim`` and ``commit`` or ``lose``; one consumer (the recorder) calls ``peek`` and
-``release``. Each side changes only its own index, so the two may interleave at any point. All blocks and their memoryviews are made
-once; none of these calls allocates. When the ring is full the newest block is dropped - its frames are counted, and the loss is
-noted in front of the next block that gets through: nothing disappears without a record.
+Contract. One producer (the sampler) calls ``claim`` and ``commit`` or ``lose``; one consumer (the recorder) calls
+``peek`` and ``release``. Each side changes only its own index, so the two may interleave at any point. All blocks and
+their memoryviews are made once; none of these calls allocates. When the ring is full the newest block is dropped - its
+frames are counted, and the loss is noted in front of the next block that gets through: nothing disappears without a
+record.
 """
 
 FIFO = 0  # the sensor's own buffer overflowed before it was read
@@ -14,10 +15,11 @@ NO_ANCHOR = -1  # for ``ahead``: this block's time says nothing about a frame nu
 
 
 class Block:
-    """A run of frames: ``view`` (whole memoryview, uint8), ``n_frames`` of it used, and what is known about their place.
+    """A run of frames: ``view`` (whole memoryview, uint8), ``n_frames`` of it used, and what is known about their
+    place.
 
-    ``t_lo``, ``t_hi``: when the chip's fill level was read. ``ahead``: frames that then waited in the chip behind this block's last
-    one, or NO_ANCHOR. ``lost``: frames lost in front of the first one, by cause (FIFO, RING, BUS).
+    ``t_lo``, ``t_hi``: when the chip's fill level was read. ``ahead``: frames that then waited in the chip behind this
+    block's last one, or NO_ANCHOR. ``lost``: frames lost in front of the first one, by cause (FIFO, RING, BUS).
     """
 
     def __init__(self, n_bytes):
@@ -30,7 +32,9 @@ class Block:
 
 
 class BlockRing:
-    """``blocks`` blocks of ``block_bytes`` bytes. ``high_water``: most blocks ever in use. ``dropped``: frames lost for want of one."""
+    """``blocks`` blocks of ``block_bytes`` bytes. ``high_water``: most blocks ever in use. ``dropped``: frames lost for
+    want of one.
+    """
 
     def __init__(self, block_bytes, blocks):
         self._n = self.blocks = blocks

@@ -8,8 +8,8 @@ from app.ring import BUS, FIFO, NO_ANCHOR, RING
 class Sampler:
     """Drains ``driver`` into ``ring`` in blocks of ``block_frames`` frames.
 
-    Interrupts are hints and may get lost, so the fill level is polled, at least twice per FIFO length. While the ring is full,
-    frames are left in the chip as long as it has room: that is more buffer, for nothing.
+    Interrupts are hints and may get lost, so the fill level is polled, at least twice per FIFO length. While the ring
+    is full, frames are left in the chip as long as it has room: that is more buffer, for nothing.
     """
 
     def __init__(self, driver, ring, clock, block_frames):
@@ -26,8 +26,8 @@ class Sampler:
         self.period_ms = max(2, int(frames * 1000 / driver.rate_hz))
 
     def drain(self, least):
-        """Move frames while at least ``least`` of them wait in the chip; heap-free. -> frames left there. Raises OSError when
-        the bus fails."""
+        """Move frames while at least ``least`` of them wait in the chip; heap-free. -> frames left there. Raises
+        OSError when the bus fails."""
         driver = self.driver
         ring = self.ring
         clock = self.clock
@@ -56,7 +56,9 @@ class Sampler:
         return waiting
 
     def try_drain(self, least):
-        """``drain``, with a failing bus noted instead of raised (-> None): what the chip still holds comes with a later call."""
+        """``drain``, with a failing bus noted instead of raised (-> None): what the chip still holds comes with a later
+        call.
+        """
         try:
             return self.drain(least)
         except OSError as error:

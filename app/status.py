@@ -1,4 +1,6 @@
-"""What the board says about itself: log lines, and status lines (``@`` and one JSON object) for programs that watch it."""
+"""What the board says about itself: log lines, and status lines (``@`` and one JSON object) for programs that watch
+it.
+"""
 
 import gc
 import json

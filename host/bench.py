@@ -82,5 +82,11 @@ def _show(results: list[dict]) -> None:
         table.add_column(heading, justify="left" if heading in ("what", "against") else "right")
     for row in results:
         ratio = f"{row['ratio']:g}" if row["ratio"] else row["why"]
-        table.add_row(row["what"], row["against"], ratio, str(row.get("frames_per_s", "")), str(row.get("frames_per_s_against", "")))
+        table.add_row(
+            row["what"],
+            row["against"],
+            ratio,
+            str(row.get("frames_per_s", "")),
+            str(row.get("frames_per_s_against", "")),
+        )
     Console().print(table)

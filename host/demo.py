@@ -1,4 +1,6 @@
-"""`deploy.py demo`: the main job without hardware. A virtual board records motion and sound and ships them to a collector."""
+"""`deploy.py demo`: the main job without hardware. A virtual board records motion and sound and ships them to a
+collector.
+"""
 
 import argparse
 import asyncio
@@ -22,21 +24,25 @@ GRACE_S = 150  # beyond the recording itself: boot, last upload, close
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Record motion and sound on a virtual board, ship them over HTTPS to a collector started beside it, verify and plot "
-        "the data set. Without --imu or --mic the sensors are fed with synthesised signals. A recording that is longer than "
+        "Record motion and sound on a virtual board, ship them over HTTPS to a collector started beside it, verify and "
+        "plot the data set. Without --imu or --mic the sensors are fed with synthesised signals. A recording that is longer than "
         "the run is cut off at its end; one that is shorter starts again from the top (the JSON says which, under 'source')."
     )
-    parser.add_argument("--seconds", type=float, default=10, help="length of the recording on the board's clock (default 10)")
-    parser.add_argument("--imu", type=Path, metavar="REC.npy", help="int16, shape (n, 3): accelerometer, or (n, 6): and gyroscope")
-    parser.add_argument("--imu-rate", type=float, default=104, metavar="HZ", help="rate set in the sensor (default 104)")
-    parser.add_argument("--mic", type=Path, metavar="REC.wav", help="mono, 16-bit PCM")
-    parser.add_argument(
-        "--mic-rate", type=int, metavar="HZ", help="rate set in the microphone (default: the file's, or 16000); another one resamples"
+    add = parser.add_argument
+    add("--seconds", type=float, default=10, help="length of the recording on the board's clock (default 10)")
+    add("--imu", type=Path, metavar="REC.npy", help="int16 (n, 3): accelerometer, or (n, 6): and gyroscope")
+    add("--imu-rate", type=float, default=104, metavar="HZ", help="rate set in the sensor (default 104)")
+    add("--mic", type=Path, metavar="REC.wav", help="mono, 16-bit PCM")
+    add(
+        "--mic-rate",
+        type=int,
+        metavar="HZ",
+        help="rate set in the microphone (default: the file's, or 16000); with another one the file is resampled",
     )
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR", help="the data set's folder (default out/demo)")
-    parser.add_argument("--flash-kb", type=int, default=4096, metavar="KB", help="size of the board's flash (default 4096)")
-    parser.add_argument("--clock", choices=("real", "virtual"), default="real", help="virtual: as fast as it goes (default real)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    add("--out", type=Path, default=Path("out/demo"), metavar="DIR", help="the data set's folder (default out/demo)")
+    add("--flash-kb", type=int, default=4096, metavar="KB", help="size of the board's flash (default 4096)")
+    add("--clock", choices=("real", "virtual"), default="real", help="virtual: as fast as it goes (default real)")
+    add("--json", action="store_true", help="one JSON object on stdout")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,7 +100,9 @@ async def _follow(board, args, summary: dict, console: Console) -> None:
             status = json.loads(line[1:])
             summary["board"] = status
             summary["session"] = status.get("session", summary["session"])
-            progress.update(bar, description=status["state"], completed=status.get("seconds", 0), state=_one_line(status))
+            progress.update(
+                bar, description=status["state"], completed=status.get("seconds", 0), state=_one_line(status)
+            )
 
 
 def _one_line(status: dict) -> str:
@@ -104,7 +112,9 @@ def _one_line(status: dict) -> str:
 
 
 def _examine(args, plan, summary: dict) -> None:
-    """Verify and plot the data set, compare it with what the sensors were fed with, and say whether all of it is right."""
+    """Verify and plot the data set, compare it with what the sensors were fed with, and say whether all of it is
+    right.
+    """
     summary.update(out=str(args.out), ok=False, streams={})
     try:
         report = verify.verify(args.out)
@@ -136,7 +146,16 @@ def _stream(stream, plan) -> dict:
 
 def _show(summary: dict, console: Console) -> None:
     table = Table(title=f"Session {summary['session']}", title_justify="left")
-    for heading in ("stream", "expected", "stored", "lost", "segments", "rate set", "rate measured", "compared with its source"):
+    for heading in (
+        "stream",
+        "expected",
+        "stored",
+        "lost",
+        "segments",
+        "rate set",
+        "rate measured",
+        "compared with its source",
+    ):
         table.add_column(heading, justify="left" if heading in ("stream", "compared with its source") else "right")
     for name, stream in summary["streams"].items():
         measured = stream["rate_measured_hz"]

@@ -39,7 +39,13 @@ class Source:
         wanted = self.frames[numbers % n]
         different = np.flatnonzero((stored.reshape(wanted.shape) != wanted).any(axis=1))
         made = int(numbers[-1]) + 1 if len(numbers) else 0
-        end = "fewer frames than the source" if made < n else "started again from the top" if made > n else "exactly the source"
+        end = (
+            "fewer frames than the source"
+            if made < n
+            else "started again from the top"
+            if made > n
+            else "exactly the source"
+        )
         what = self.file.name if self.file else "synthesised"
         verdict = "identical" if not len(different) else f"DIFFERENT from frame {numbers[different[0]]} on"
         return {
@@ -71,7 +77,11 @@ def make(args, work: Path) -> Plan:
     config.pop("$schema", None)
     config["device"] = "demo"
     config["schedule"] = {"duration_s": args.seconds}
-    config["upload"] = {"https": {"url": "https://127.0.0.1:1", "ca_file": "/ca.der"}, "interval_s": 1, "backoff_max_s": 5}
+    config["upload"] = {
+        "https": {"url": "https://127.0.0.1:1", "ca_file": "/ca.der"},
+        "interval_s": 1,
+        "backoff_max_s": 5,
+    }
     _fit_imu(config["streams"]["imu"], config["buses"], args.imu_rate, imu.frames.shape[1])
     _fit_mic(config["streams"]["mic"], mic_rate)
     token = secrets.token_urlsafe(24)
@@ -106,7 +116,9 @@ def _mic_source(path: Path | None, rate_hz: int | None) -> tuple[Source, int]:
     except (OSError, EOFError, wave.Error) as error:
         raise PlanError(f"--mic {path}: not a readable .wav file ({error})") from None
     if channels != 1 or width != 2 or not data:
-        raise PlanError(f"--mic {path}: {channels} channel(s) of {8 * width} bits, {n} frames; mono 16-bit with frames is needed")
+        raise PlanError(
+            f"--mic {path}: {channels} channel(s) of {8 * width} bits, {n} frames; mono 16-bit with frames is needed"
+        )
     frames = np.frombuffer(data[: len(data) // 2 * 2], "<i2").reshape(-1, 1)
     if rate_hz in (None, file_rate):
         return Source("mic", path, frames), file_rate
@@ -165,7 +177,13 @@ def _world(args, config: dict, work: Path) -> dict:
         "rtc": "host",
         "flash": {"size_kb": args.flash_kb, "block_size": 4096},
         bus["kind"]: {str(bus["id"]): [chip]},
-        "i2s": {str(mic["id"]): {"source": {"file": str(work / "mic.wav")}, "shift": mic["shift"], "rate_ratio": MIC_RATE_RATIO}},
+        "i2s": {
+            str(mic["id"]): {
+                "source": {"file": str(work / "mic.wav")},
+                "shift": mic["shift"],
+                "rate_ratio": MIC_RATE_RATIO,
+            }
+        },
     }
 
 
@@ -181,7 +199,9 @@ def _motion(rate_hz: float, seconds: float = 12) -> np.ndarray:
     random = np.random.default_rng(1)
     wave_now = np.clip(np.sin(2 * np.pi * t / 4) * 3 - 1.5, 0, 1)
     swing = np.sin(2 * np.pi * 2.2 * t) * wave_now
-    accel = np.stack([0.9 * swing, 0.35 * np.cos(2 * np.pi * 2.2 * t) * wave_now, 1 + 0.25 * swing**2], axis=1) / 0.122e-3
+    accel = (
+        np.stack([0.9 * swing, 0.35 * np.cos(2 * np.pi * 2.2 * t) * wave_now, 1 + 0.25 * swing**2], axis=1) / 0.122e-3
+    )
     gyro = np.stack([40 * swing, 220 * np.cos(2 * np.pi * 2.2 * t) * wave_now, -90 * swing], axis=1) / 17.5e-3
     noise = random.normal(0, [6, 6, 6, 4, 4, 4], (len(t), 6))
     return np.clip(np.round(np.hstack([accel, gyro]) + noise), -32768, 32767).astype("<i2")

@@ -3,6 +3,7 @@
 import time
 
 import micropython
+
 from app.clock import Clock, join, rtc_fix
 
 

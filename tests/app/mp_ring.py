@@ -3,6 +3,7 @@
 import random
 
 import micropython
+
 from app.ring import BUS, FIFO, NO_ANCHOR, RING, BlockRing
 
 

@@ -1,15 +1,20 @@
-"""The sampler between a scripted sensor and a real ring: every frame arrives once or is counted, with its cause and place."""
+"""The sampler between a scripted sensor and a real ring: every frame arrives once or is counted, with its cause and
+place.
+"""
 
 import random
 
 import micropython
+
 from app.clock import Clock
 from app.ring import NO_ANCHOR, BlockRing
 from app.sampler import Sampler
 
 
 class Sensor:
-    """A FIFO of ``fifo_frames`` one-byte frames with consecutive numbers; on overflow the oldest are overwritten (contract: Driver)."""
+    """A FIFO of ``fifo_frames`` one-byte frames with consecutive numbers; on overflow the oldest are overwritten
+    (contract: Driver).
+    """
 
     rate_hz = 1000
     frame_bytes = 1
@@ -153,7 +158,6 @@ def test_frames_left_in_a_stopped_sensor_are_counted():
 def test_every_frame_once_or_counted_under_random_pauses():
     random.seed(3)
     sensor, ring, sampler = setup(fifo_frames=16, block=4, blocks=3)
-    frames = []
     number = 0
     for step in range(4000):
         sensor.make(random.getrandbits(3))

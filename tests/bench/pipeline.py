@@ -1,7 +1,9 @@
-"""Benchmark, on MicroPython: an LSM6DSOX's FIFO through driver, ring and segment writer onto LittleFS, beside its peers.
+"""Benchmark, on MicroPython: an LSM6DSOX's FIFO through driver, ring and segment writer onto LittleFS, beside its
+peers.
 
-All of them take the same FIFO bytes from the same bus and leave int16 frames in a file on the same kind of flash (in memory, so
-that only code is measured). Prints one JSON object: frames per second of each. Argument: the folder of `npyfile`, if there is one.
+All of them take the same FIFO bytes from the same bus and leave int16 frames in a file on the same kind of flash (in
+memory, so that only code is measured). Prints one JSON object: frames per second of each. Argument: the folder of
+`npyfile`, if there is one.
 """
 
 import array
@@ -13,6 +15,7 @@ import sys
 import time
 
 import vfs
+
 from app.clock import Clock
 from app.recorder import Recorder
 from app.ring import BlockRing
