@@ -64,7 +64,7 @@ def untag(dst, src, n, slot, state, marks):
 
     A word is a tag byte (sensor in bits 7..3: 1 gyro, 2 accel; time slot modulo 4 in bits 2..1) and 3 int16. The
     words of one slot make one frame, accel in front; what is incomplete waits in ``slot`` (12 bytes) and ``state``
-    for the next call. A frame in front of which slots are missing is noted in ``marks`` (array('h')) as (frame,
+    for the next call. A frame in front of which slots are missing is noted in ``marks`` (array('i')) as (frame,
     slots missing, modulo 4), and ``state[MARKS]`` says how many such notes there are. A slot whose other word never
     came is dropped (ORPHANS counts them).
     """

@@ -61,7 +61,7 @@ def s32_to_s16(dst: ptr16, dst_at: int, src: ptr16, n: int, shift: int, clips: p
 
 
 @micropython.viper
-def untag(dst: ptr8, src: ptr8, n: int, slot: ptr8, state: ptr32, marks: ptr16) -> int:
+def untag(dst: ptr8, src: ptr8, n: int, slot: ptr8, state: ptr32, marks: ptr32) -> int:
     want = int(state[0])
     gyro_at = int(state[1])
     have = int(state[2])

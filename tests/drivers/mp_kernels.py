@@ -93,7 +93,7 @@ def word(sensor, count, value):
 def untagged(kernel, want, words, state=None):
     src = bytearray(b"".join(words))
     dst = bytearray(12 * len(words) + 12)
-    marks = array("h", [0] * (2 * len(words) + 2))
+    marks = array("i", [0] * (2 * len(words) + 2))
     state = state or untag_state(want)
     frames = kernel.untag(dst, src, len(words), bytearray(12), state, marks)
     return frames, dst[: frames * (12 if want == 3 else 6)], list(marks[: 2 * state[MARKS]]), state
@@ -154,7 +154,7 @@ def test_twins_agree_on_noise():
             state = untag_state(want)
             slot = bytearray(12)
             out = bytearray(12 * n + 12)
-            marks = array("h", [0] * (2 * n + 2))
+            marks = array("i", [0] * (2 * n + 2))
             got = []
             for _part in range(2):  # the second call goes on with what the first left over
                 frames = kernel.untag(out, src, n, slot, state, marks)
@@ -178,7 +178,7 @@ def test_kernels_need_no_heap():
     clips = array("i", [0])
     state = untag_state(3)
     slot = bytearray(12)
-    marks = array("h", [0] * 20)
+    marks = array("i", [0] * 20)
     micropython.heap_lock()
     try:
         for _ in range(3):
