@@ -7,9 +7,11 @@ ledger.json.
 """
 
 from storage import files
-from storage.layout import folders, sessions, stems
+from storage.layout import DOCUMENTS, acknowledged, folders, remove_session, sessions, stems
 
 MAX_RANGES = 32  # beyond it the oldest two become one that spans both
+MAX_BARREN = 8  # so many ended sessions of which nothing was or will be delivered keep their documents
+MAX_NAMES = 16
 _SUFFIX = "-dropped.json"
 
 
@@ -115,3 +117,43 @@ def refold(session_path):
     if ledger and isinstance(ledger.get("streams"), dict):
         fold(session_path, ledger)
         files.replace_json(path, ledger)
+
+
+def forget_barren(spool):
+    """Sessions that hold nothing (starts without a sample, or all dropped) must not fill the flash: the oldest are
+    forgotten.
+
+    -> {"sessions": how many in all, "last": [[session, {stream: [expected, lost to retention]}], ...]} or None; it
+    goes into the next session.json.
+    """
+    path = spool.path + "/forgotten.json"
+    known = files.read_json(path)
+    barren = [session for session in sessions(spool.path) if _is_barren("%s/%s" % (spool.path, session))]
+    for session in barren[:-MAX_BARREN]:
+        session_path = "%s/%s" % (spool.path, session)
+        known = known or {"sessions": 0, "last": []}
+        if not known["last"] or known["last"][-1][0] != session:
+            known["sessions"] += 1
+            known["last"] = known["last"][1 - MAX_NAMES :] + [[session, _sums(session_path)]]
+            files.replace_json(path, known)
+        for document in DOCUMENTS:
+            files.write_file(acknowledged(session_path, document), b"")
+        remove_session(session_path)
+    return known
+
+
+def _is_barren(session_path):
+    """-> whether a session is ended, holds no segment, and never delivered anything."""
+    for document in DOCUMENTS:
+        if files.exists(acknowledged(session_path, document)):
+            return False
+    for _ in folders(session_path):
+        return False
+    ledger = files.read_json(session_path + "/ledger.json") or {}
+    accounts = ledger.get("streams")
+    return isinstance(accounts, dict) and not sum([account["stored"] for account in accounts.values()])
+
+
+def _sums(session_path):
+    accounts = files.read_json(session_path + "/ledger.json")["streams"]
+    return {name: [account["expected"], account["lost"].get("retention", 0)] for name, account in accounts.items()}

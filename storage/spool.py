@@ -12,6 +12,8 @@ On flash, under `<root>/<device>/`: `boot` (the boot counter) and one directory 
                                    `.ack` once acknowledged, when the segment is kept or its numbers are still needed)
     <stream>.jnl                   the journal of the segment being written (storage/journal.py)
     <stream>-dropped.json          what retention has removed (storage/retention.py)
+
+and beside them `forgotten.json`, the sessions that were removed because they held nothing.
 """
 
 import errno
@@ -95,9 +97,10 @@ class Spool:
         suffix = hexlify(os.urandom(4)).decode()
         name = "%05d-%02d-%s" % (self.boot, self._sessions, suffix)
         path = "%s/%s" % (self.path, name)
-        os.mkdir(path)
         document = dict(meta)
         document.update({"format": 1, "device": self.device, "session": name, "boot": self.boot})
+        document["forgotten"] = retention.forget_barren(self)
+        os.mkdir(path)
         files.replace_json(path + "/session.json", document)
         self._sessions += 1
         self.session = name

@@ -278,3 +278,20 @@ def test_one_segment_is_sent_as_it_is():
         assert spool.parts("dev/00001-00-00000000/imu-000000") == []
         session = spool.parts(spool.pending()[0])
         assert [part[0] for part in session] == [spool.pending()[0]]
+
+
+def test_starts_without_a_link_do_not_fill_the_flash():
+    """Each start leaves a session without a sample, or one that loses its only segment; the documents of eight stay."""
+    with Disk(128) as disk:
+        for boot in range(14):
+            spool = disk.spool(when_full="drop_oldest", max_bytes=8 * 4096)
+            (writer,) = begin(spool, info(2500))
+            if boot % 2:
+                record(writer, 2500)
+        kept = [name for name in os.listdir(spool.path) if name.startswith("0")]
+        assert len(kept) == 10, kept  # eight, the one with the segment in between, the running one
+        forgotten = read(spool.session_path + "/session.json")["forgotten"]
+        assert forgotten["sessions"] == len(forgotten["last"]) == 4
+        assert [session[:5] for session, _ in forgotten["last"]] == ["00001", "00002", "00003", "00004"]
+        assert [sums for _, sums in forgotten["last"]] == [{"imu": [0, 0]}, {"imu": [2500, 2500]}] * 2
+        assert names(spool).count("ledger.json") == 9 and "imu-000000" in names(spool)
