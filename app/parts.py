@@ -1,5 +1,7 @@
 """From the configuration to objects: the one table that knows which driver a name stands for."""
 
+import sys
+
 import machine
 
 from app.recorder import Recorder
@@ -43,17 +45,17 @@ def _lsm6dsox(spec, buses):
 
 
 def _i2s_mic(spec, buses):
-    from drivers.i2s_mic import I2SMic, open_i2s
+    from drivers.i2s_mic import I2SMic, opener
 
-    i2s = open_i2s(
-        spec["id"],
-        sck=spec["sck"],
-        ws=spec["ws"],
-        sd=spec["sd"],
+    port = {key: spec[key] for key in ("sck", "ws", "sd", "rate_hz", "ibuf_bytes")}
+    return I2SMic(
+        opener(spec["id"], **port),
         rate_hz=spec["rate_hz"],
+        shift=spec["shift"],
         ibuf_bytes=spec["ibuf_bytes"],
+        store_frames=2 * spec["block_frames"],
+        oldest_lost=sys.platform in ("esp32", "linux", "darwin"),
     )
-    return I2SMic(i2s, rate_hz=spec["rate_hz"], shift=spec["shift"], ibuf_bytes=spec["ibuf_bytes"])
 
 
 DRIVERS = {"lsm6dsox": (_lsm6dsox, "npy"), "i2s_mic": (_i2s_mic, "wav")}

@@ -77,8 +77,12 @@ class Sampler:
 
     def stop(self):
         """Stop the sensor. Frames that it still holds, and that could not be taken, are counted as lost."""
+        driver = self.driver
+        cause = BUS if self._bus_failing else FIFO
         try:
-            self.ring.lose(self.driver.available(), BUS if self._bus_failing else RING)
-            self.driver.stop()
+            self.ring.lose(driver.available(), BUS if self._bus_failing else RING)
+            driver.stop()
         except OSError as error:
             self._bus_failed(error)
+        self.ring.lose(driver.lost - self._lost, cause)
+        self._lost = driver.lost
