@@ -281,18 +281,20 @@ def run():
         s.connect(socket.getaddrinfo('127.0.0.1', %d)[0][-1])
     except OSError as error:
         assert error.errno == errno.EINPROGRESS
-    for _ in range(2):
-        t0 = utime.ticks_ms()
-        time.sleep_ms(300)
-        print(utime.ticks_ms() - t0)
-        s.close()
+    t0 = utime.ticks_ms()
+    time.sleep_ms(30)
+    print(utime.ticks_ms() - t0)
+    t0 = utime.ticks_ms()
+    time.sleep(3600)
+    print(utime.ticks_ms() - t0)
 """
 
 
 def test_virtual_time_follows_the_wall_while_connecting(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         _, lines = on_board.run(tmp_path, CONNECT % server.getsockname()[1])
-    assert int(lines[0]) >= 290 > int(lines[1]), lines
+    assert int(lines[0]) >= 29, lines
+    assert int(lines[1]) < 1000, "not for ever: an open connection that nobody asks about is idle"
 
 
 STREAMS = """

@@ -2,9 +2,9 @@
 
 `now()` is microseconds since boot, as a plain int. On the virtual clock time passes only when something waits or
 takes time (a sleep, a bus transfer, a flash operation), and 1 us for every look at the time, so that a loop that
-waits for a deadline ends. While a network socket waits for the other side, or nothing at all is planned, the virtual
-clock follows the wall, so that network deadlines mean what they say. On the real clock time passes by itself, and
-`stall()` really blocks.
+waits for a deadline ends. For a while after a network socket had to wait for the other side (`follow_wall`), or when
+nothing at all is planned, the virtual clock follows the wall, so that network deadlines mean what they say. On the
+real clock time passes by itself, and `stall()` really blocks.
 
 An `Event` has a due time; devices (timers, interrupt pins) subclass it. Events happen in order of time, at their
 exact time on the virtual clock; on the real clock as soon as the program sleeps, polls or ends a bus transfer.
@@ -14,6 +14,7 @@ import utime
 
 NEVER = 1 << 61
 SLICE_US = 1000  # real waiting is done in such pieces
+FOLLOW_US = 50000  # a program that waits for the network asks again sooner than that
 
 
 class Event:
@@ -29,11 +30,11 @@ class Event:
 
 
 class Clock:
-    """See the module. `virtual`: which of the two; `waiting_sockets`: sockets that wait for the other side."""
+    """See the module. `virtual`: which of the two."""
 
     def __init__(self, virtual):
         self.virtual = virtual
-        self.waiting_sockets = 0
+        self._wall_until = 0
         self._now = 0
         self._boot = utime.ticks_us()
         self._events = []
@@ -51,6 +52,10 @@ class Clock:
             self._now += 1
             return self._now
         return utime.ticks_us() - self._boot
+
+    def follow_wall(self):
+        """The network keeps the program waiting: the virtual clock follows the wall for the next 50 ms."""
+        self._wall_until = self.now() + FOLLOW_US
 
     def add(self, event):
         """Take an event into account from now on."""
@@ -85,10 +90,10 @@ class Clock:
         reached.
         """
         due = min(t_us, self.next_due())
-        if self.virtual and not self.waiting_sockets and due < NEVER:
+        if self.virtual and self._now >= self._wall_until and due < NEVER:
             self._pass(max(due, self._now))
         else:
-            self._wall_slice(due)
+            self._wall_slice(min(due, self._wall_until) if self.virtual and due < NEVER else due)
         return self.now() < t_us
 
     def _wall_slice(self, t_us):

@@ -12,7 +12,7 @@ _clock = board.clock
 
 
 class Poll:
-    """As MicroPython's poll object. Objects of the host itself (TLS streams) make the virtual clock follow the wall."""
+    """As MicroPython's poll object. Asking about a network stream makes the virtual clock follow the wall."""
 
     def __init__(self):
         self._poll = uselect.poll()
@@ -21,9 +21,8 @@ class Poll:
     def register(self, stream, events=POLLIN | POLLOUT):
         """Watch `stream` for `events`."""
         self._poll.register(stream, events)
-        if _clock.virtual and _is_network(stream) and stream not in self._network:
+        if _is_network(stream) and stream not in self._network:
             self._network.append(stream)
-            _clock.waiting_sockets += 1
 
     def modify(self, stream, events):
         """Change the events of a watched stream."""
@@ -34,7 +33,6 @@ class Poll:
         self._poll.unregister(stream)
         if stream in self._network:
             self._network.remove(stream)
-            _clock.waiting_sockets -= 1
 
     def poll(self, timeout=-1, flags=0):
         """List of (stream, events) of what is ready, empty after `timeout` ms (-1 = wait for ever)."""
@@ -52,12 +50,16 @@ class Poll:
         return False
 
     def _wait(self, timeout):
+        if self._network:
+            _clock.follow_wall()
         if timeout == 0:
             return
         end = NEVER if timeout < 0 else _clock.now() + timeout * 1000
         while not self._ready():
             if not _clock.virtual:
                 self._wait_in_the_host(end)
+            if self._network:
+                _clock.follow_wall()
             if not _clock.step(end):
                 return
 
@@ -70,8 +72,10 @@ class Poll:
 
 
 def _is_network(stream):
-    """The board's own streams are Python objects and say themselves when they wait; the console waits for nobody."""
-    return not isinstance(stream, io.IOBase) and stream is not sys.stdin and stream is not sys.stdout
+    """Sockets, and what the host has wrapped around one (TLS); not the board's own streams, nor the console."""
+    if isinstance(stream, io.IOBase):
+        return getattr(stream, "is_network", False)
+    return stream is not sys.stdin and stream is not sys.stdout
 
 
 def poll():

@@ -1,4 +1,4 @@
-"""The board's `socket`. On the virtual clock a socket that waits for the other side makes time follow the wall.
+"""The board's `socket`. On the virtual clock time follows the wall for a while after a socket had to wait.
 
 Otherwise a virtual board would reach its network deadlines before the packets of the real network could.
 """
@@ -18,31 +18,22 @@ _FILENO = 10
 
 
 class Socket(io.IOBase):
-    """A host socket that knows whether it waits: it does from a would-block result on, until data moves or it is
-    closed.
-    """
+    """A host socket that tells the clock whenever it had to wait."""
+
+    is_network = True
 
     def __init__(self, *args):
         self._socket = usocket.socket(*args)
         self._poll = uselect.poll()
         self._poll.register(self._socket, 0)
-        self._waits = False
-
-    def _wait(self, waits):
-        if waits != self._waits:
-            self._waits = waits
-            _clock.waiting_sockets += 1 if waits else -1
 
     def _done(self, result):
-        self._wait(result is None)
+        if result is None:
+            _clock.follow_wall()
         return result
 
     def connect(self, address):
-        try:
-            self._socket.connect(address)
-        except OSError as error:
-            self._wait(error.errno == errno.EINPROGRESS)
-            raise
+        self._try(self._socket.connect, address)
 
     def readinto(self, buf, *count):
         return self._done(self._socket.readinto(buf, *count))
@@ -57,19 +48,18 @@ class Socket(io.IOBase):
         return self._done(self._socket.write(buf, *count))
 
     def recv(self, count):
-        return self._moved(self._socket.recv, count)
+        return self._try(self._socket.recv, count)
 
     def send(self, buf):
-        return self._moved(self._socket.send, buf)
+        return self._try(self._socket.send, buf)
 
-    def _moved(self, call, argument):
+    def _try(self, call, argument):
         try:
-            result = call(argument)
+            return call(argument)
         except OSError as error:
-            self._wait(error.errno == errno.EAGAIN)
+            if error.errno in (errno.EAGAIN, errno.EINPROGRESS):
+                _clock.follow_wall()
             raise
-        self._wait(False)
-        return result
 
     def ioctl(self, request, arg):
         if request == _POLL:
@@ -85,7 +75,6 @@ class Socket(io.IOBase):
         return -errno.EINVAL
 
     def close(self):
-        self._wait(False)
         self._socket.close()
 
     def setblocking(self, flag):
