@@ -302,7 +302,12 @@ import asyncio, time
 def run():
     return asyncio.run(main())
 
+async def tick():
+    while True:
+        await asyncio.sleep_ms(10)
+
 async def main():
+    asyncio.create_task(tick())
     reader, writer = await asyncio.open_connection('127.0.0.1', %d)
     t0 = time.ticks_us()
     print(await reader.readline())
