@@ -10,6 +10,7 @@ _FRAME_IN_IBUF = 8  # two slots of 32 bits, whatever format was asked for
 _BURST_POWER = 8
 _BURST = 1 << _BURST_POWER
 _TRUSTED_S = 30  # the measured rate replaces the nominal one after this time without a loss
+_MOST_GAPS = 8  # not passed yet; more of them become one
 _EIO = 5
 _DROPS_NEWEST = ("rp2", "pyboard", "mimxrt")  # a full ibuf takes nothing more there; elsewhere (ESP32) its oldest goes
 
@@ -24,11 +25,12 @@ def open_i2s(id, *, sck, ws, sd, rate_hz, ibuf_bytes):
 
 
 class I2SMic:
-    """Frames of one int16; losses are counted, placed, and estimates (``lost_exact``), because I2S never tells of them.
+    """Frames of one int16; losses are counted, placed, and estimates (``lost_exact``), because I2S never tells of
+    them.
 
     ``i2s``: a ``machine.I2S`` that receives 32 bits, MONO - or a function that opens one, which ``start()`` calls and
     ``stop()`` undoes. A sample is the received 32-bit value ``>> shift``, limited to int16 (``clips[0]`` counts how
-    often). ``ibuf_bytes``: the I2S buffer's size. ``ticks_us``: a clock that ``time.ticks_diff`` understands.
+    often). ``ibuf_bytes``: the I2S buffer's size. ``ticks_us``: a microsecond clock modulo 2**30.
 
     How a loss is found: each time the I2S buffer is read empty, the frames that came since the last time are all that
     were made; from these the true rate is measured. When the clock says that more wait than the buffer holds, the
@@ -60,6 +62,7 @@ class I2SMic:
         self._bursts = tuple(whole[: 4 << power] for power in range(_BURST_POWER + 1))
         self._size = max(_BURST, self.fifo_frames // 2)
         self._held = bytearray(2 * self._size)
+        self._gaps = array("i", [0] * (2 * _MOST_GAPS))  # (frames behind the gap before it, frames lost)
         self._zero()
 
     def start(self):
@@ -91,7 +94,7 @@ class I2SMic:
             pass
         level = 0 if self._empty else min(max(0, self._level(self._ticks_us())), self.fifo_frames)
         waiting = self._end - self._first + level
-        self._produced = self._handed + self._gap + waiting
+        self._produced = self._handed + self._lost_ahead + waiting
         return waiting
 
     def produced(self):
@@ -108,20 +111,19 @@ class I2SMic:
                 if not self._pull():
                     break
                 continue
-            if self._gap:
-                if not self._ahead:
+            if self._gap_count:
+                if not self._gaps[0]:
                     if done:
                         break
-                    self.lost += self._gap
-                    self._handed += self._gap
-                    self._gap = 0
+                    self._pass_gap()
                     continue
-                n = min(n, self._ahead)
+                n = min(n, self._gaps[0])
             n = min(n, room - done)
             copy(buf, 2 * done, self._held, 2 * self._first, 2 * n)
             self._first += n
             self._handed += n
-            if self._gap:
+            if self._gap_count:
+                self._gaps[0] -= n
                 self._ahead -= n
             done += n
         return done
@@ -133,8 +135,9 @@ class I2SMic:
         self.clips[0] = 0
         self._first = 0  # frames held: from here ...
         self._end = 0  # ... to here
-        self._gap = 0  # frames lost that were not handed out yet ...
-        self._ahead = 0  # ... and how many frames come in front of them
+        self._gap_count = 0
+        self._ahead = 0  # frames in front of the last gap
+        self._lost_ahead = 0  # frames lost in all gaps that were not passed yet
         self._handed = 0  # frames handed out, and frames lost in front of them
         self._produced = 0
         self._empty = False  # the last read emptied the I2S buffer
@@ -193,19 +196,37 @@ class I2SMic:
 
     def _lose(self, frames, behind):
         """``frames`` are lost ``behind`` so many frames that are still to be read."""
-        if not self._gap:
-            self._ahead = self._end - self._first + behind
+        gaps = self._gaps
+        count = self._gap_count
+        ahead = self._end - self._first + behind
+        if count and (ahead <= self._ahead or count == _MOST_GAPS):
+            gaps[2 * count - 1] += frames
+        else:
+            gaps[2 * count] = ahead - self._ahead
+            gaps[2 * count + 1] = frames
+            self._gap_count = count + 1
+            self._ahead = ahead
             self.overruns += 1
-        self._gap += frames
+        self._lost_ahead += frames
         self._since += frames
         self._lossless = False
         self.lost_exact = False
+
+    def _pass_gap(self):
+        """The next frame lies behind the first gap."""
+        gaps = self._gaps
+        self.lost += gaps[1]
+        self._handed += gaps[1]
+        self._lost_ahead -= gaps[1]
+        self._gap_count -= 1
+        for i in range(2 * self._gap_count):
+            gaps[i] = gaps[i + 2]
 
     def _note_empty(self, now):
         """All that were made are read: compare with the clock, and measure the rate from here on."""
         passed = ticks_diff(now, self._since_us)
         rest = self._level(now)
-        if passed > self._safe_us and rest > 2 * self._jitter + 4:
+        if passed > self._safe_us and rest > 2 * self._jitter + (self._since >> 7) + 4:
             self._lose(rest, 0)  # it held less than it should
         if self._lossless:
             self._jitter = max(self._jitter, min(abs(rest), _BURST))
@@ -213,10 +234,12 @@ class I2SMic:
         self._since_us = now
         self._since = 0
         self._lossless = True
+        # An available() that had to ask the clock may have promised some frames too many
+        self._produced = min(self._produced, self._handed + self._lost_ahead + self._end - self._first)
 
 
 def _set_asyncio_mode(i2s):
-    """Poll once: from then on ``machine.I2S.readinto`` gives what is there instead of waiting (machine_i2s.c, ioctl)."""
+    """Poll once: from then on ``readinto`` gives what is there instead of waiting (machine_i2s.c, ioctl)."""
     import select
 
     poller = select.poll()

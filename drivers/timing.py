@@ -1,7 +1,7 @@
 """Time arithmetic for the drivers: no result above 30 bits, so nothing here allocates on a 32-bit port."""
 
 try:
-    from time import sleep_ms, ticks_diff, ticks_us
+    from time import sleep_ms, ticks_us
 except ImportError:  # CPython, where the drivers run in tests
     import time
 
@@ -11,15 +11,22 @@ except ImportError:  # CPython, where the drivers run in tests
     def ticks_us():
         return time.monotonic_ns() // 1000 & 0x3FFFFFFF
 
-    def ticks_diff(end, start):
-        return ((end - start + 0x20000000) & 0x3FFFFFFF) - 0x20000000
-
 
 __all__ = ("Meter", "muldiv", "sleep_ms", "ticks_diff", "ticks_us")
 
 _LONGEST = 1 << 27  # longest single interval that is measured, in clock ticks
 _ENOUGH = 1 << 28  # past this sum the older half of the memory fades
-_TRUSTED = 32  # frames seen before the measured rate replaces the nominal one
+
+
+def ticks_diff(end, start):
+    """-> microseconds from ``start`` to ``end``, -2**29 .. 2**29 - 1: for any clock that counts modulo 2**30, or
+    further.
+
+    (The Unix port's own ``time.ticks_diff`` wraps only at 2**62, and so does not fit a clock made to behave like a
+    board's.)
+    """
+    diff = (end - start) & 0x3FFFFFFF
+    return diff if diff < 0x20000000 else diff - 0x20000000 - 0x20000000
 
 
 def muldiv(a, b, c):
@@ -54,10 +61,11 @@ class Meter:
     uncertainty of one frame at either end does not add up).
     """
 
-    def __init__(self, ticks, frames):
-        """The nominal rate: ``frames`` in ``ticks`` (< 2**29)."""
+    def __init__(self, ticks, frames, trusted=32):
+        """The nominal rate: ``frames`` in ``ticks`` (< 2**29). It holds until ``trusted`` frames were measured."""
         self._nominal_ticks = ticks
         self._nominal_frames = frames
+        self._trusted = trusted
         self.reset()
 
     def reset(self):
@@ -77,6 +85,6 @@ class Meter:
 
     def frames_in(self, ticks):
         """-> frames made in ``ticks`` (0 .. 2**30 - 1), rounded."""
-        if self.frames < _TRUSTED:
+        if self.frames < self._trusted:
             return muldiv(ticks, self._nominal_frames, self._nominal_ticks)
         return muldiv(ticks, self.frames, self.ticks)

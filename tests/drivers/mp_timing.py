@@ -4,7 +4,7 @@ import random
 
 import micropython
 
-from drivers.timing import Meter, muldiv
+from drivers.timing import Meter, muldiv, ticks_diff
 
 
 def test_muldiv_is_exact_and_rounds():
@@ -62,3 +62,18 @@ def test_meter_leaves_out_what_it_cannot_hold():
     meter.add(1 << 28, 5)
     meter.add(-1, 5)
     assert (meter.ticks, meter.frames) == (0, 0)
+
+
+def test_ticks_diff_over_the_wrap():
+    last = 0x3FFFFFFF
+    assert ticks_diff(4, last) == 5 and ticks_diff(last, 4) == -5 and ticks_diff(7, 7) == 0
+    assert ticks_diff(0x1FFFFFFF, 0) == 0x1FFFFFFF and ticks_diff(0x20000000, 0) == -0x20000000
+    assert ticks_diff((1 << 40) + 3, (1 << 40) - 3) == 6  # a clock that wraps later
+    micropython.heap_lock()
+    try:
+        for _ in range(3):
+            ticks_diff(last, 0)
+            ticks_diff(0, last)
+            ticks_diff(0x20000000, 0)
+    finally:
+        micropython.heap_unlock()
