@@ -1,7 +1,5 @@
 """From the configuration to objects: the one table that knows which driver a name stands for."""
 
-import sys
-
 import machine
 
 from app.recorder import Recorder
@@ -45,17 +43,17 @@ def _lsm6dsox(spec, buses):
 
 
 def _i2s_mic(spec, buses):
-    from drivers.i2s_mic import I2SMic, opener
+    from drivers.i2s_mic import I2SMic, open_i2s
 
-    port = {key: spec[key] for key in ("sck", "ws", "sd", "rate_hz", "ibuf_bytes")}
-    return I2SMic(
-        opener(spec["id"], **port),
-        rate_hz=spec["rate_hz"],
-        shift=spec["shift"],
-        ibuf_bytes=spec["ibuf_bytes"],
-        store_frames=2 * spec["block_frames"],
-        oldest_lost=sys.platform in ("esp32", "linux", "darwin"),
-    )
+    pins = {key: spec[key] for key in ("sck", "ws", "sd")}
+    rate_hz = spec["rate_hz"]
+    ibuf_bytes = spec["ibuf_bytes"]
+
+    def port():
+        return open_i2s(spec["id"], rate_hz=rate_hz, ibuf_bytes=ibuf_bytes, **pins)
+
+    port().deinit()  # wrong pins are found now, not when recording starts
+    return I2SMic(port, rate_hz=rate_hz, shift=spec["shift"], ibuf_bytes=ibuf_bytes)
 
 
 DRIVERS = {"lsm6dsox": (_lsm6dsox, "npy"), "i2s_mic": (_i2s_mic, "wav")}

@@ -75,12 +75,13 @@ class Sampler:
             self.try_drain(self.block_frames)
             await asyncio.sleep_ms(self.period_ms)
 
-    def stop(self):
-        """Stop the sensor. Frames that it still holds, and that could not be taken, are counted as lost."""
+    def stop(self, left):
+        """Stop the sensor. ``left``: what the last drain left in it, frames that are lost now (None: the bus failed)."""
         driver = self.driver
         cause = BUS if self._bus_failing else FIFO
+        if left:
+            self.ring.lose(left, RING)
         try:
-            self.ring.lose(driver.available(), BUS if self._bus_failing else RING)
             driver.stop()
         except OSError as error:
             self._bus_failed(error)

@@ -77,8 +77,9 @@ class Session:
         for _ in range(EMPTY_ROUNDS):
             while stream.recorder.step():
                 pass
-            if stream.sampler.try_drain(1) == 0:
+            left = stream.sampler.try_drain(1)
+            if left == 0:
                 break
-        stream.sampler.stop()
+        stream.sampler.stop(left)
         while stream.recorder.step():
             pass

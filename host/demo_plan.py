@@ -134,7 +134,7 @@ def _resample(frames: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
 
 def _fit_imu(stream: dict, buses: dict, rate_hz: float, columns: int) -> None:
-    """Blocks that fit half the FIFO, a ring of half a second, segments of about 2.5 seconds."""
+    """Blocks that fit half the FIFO, a ring of a fifth of a second, segments of about 2.5 seconds."""
     words = columns // 3
     stream["rate_hz"] = rate_hz
     stream["measure"] = ["accel", "gyro"][:words]
@@ -155,7 +155,7 @@ def _fit_mic(stream: dict, rate_hz: int) -> None:
 
 def _fit_ring(stream: dict, rate_hz: float) -> None:
     block = stream["block_frames"]
-    stream["ring_blocks"] = max(4, math.ceil(0.5 * rate_hz / block))
+    stream["ring_blocks"] = max(4, math.ceil(0.2 * rate_hz / block))
     stream["segment_frames"] = max(4, math.ceil(2.5 * rate_hz / block)) * block
 
 

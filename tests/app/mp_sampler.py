@@ -151,7 +151,7 @@ def test_a_block_cut_short_by_a_loss_carries_no_anchor():
 def test_frames_left_in_a_stopped_sensor_are_counted():
     sensor, ring, sampler = setup()
     sensor.make(7)
-    sampler.stop()
+    sampler.stop(7)
     assert sensor.stopped and ring.pending == [0, 7, 0]
 
 
@@ -169,7 +169,7 @@ def test_every_frame_once_or_counted_under_random_pauses():
                 assert values == [(number + i) & 0xFF for i in range(len(values))], step
                 number += len(values)
     sensor.broken = False
-    sampler.stop()
+    sampler.stop(sampler.try_drain(1))
     for lost, values in take(ring):
         number += sum(lost) + len(values)
     assert number + sum(ring.pending) == sensor.made
