@@ -3,7 +3,10 @@
 import buses
 import i2s
 from chips import mic, source
+from chips.icm42688 import ICM42688
 from chips.lsm6dsox import LSM6DSOX
+from chips.mpu6050 import MPU6050
+from chips.mpu6886 import MPU6886
 from clock import NEVER, Event
 from flash import Flash
 from hardware import POWER_CUT, board
@@ -45,10 +48,15 @@ def _motion(spec):
     return source.Motion(spec.get("seed", 1))
 
 
-def _lsm6dsox(spec):
+_CHIPS = {"lsm6dsox": LSM6DSOX, "icm42688": ICM42688, "mpu6050": MPU6050, "mpu6886": MPU6886}
+
+
+def _chip(spec):
+    if spec["chip"] not in _CHIPS:
+        raise ValueError(f"world: chip {spec['chip']}: there are models of {', '.join(sorted(_CHIPS))}")
     pin = spec.get("int_pin")
     int1 = None if pin is None else Interrupt(pin)
-    chip = LSM6DSOX(
+    chip = _CHIPS[spec["chip"]](
         board.clock,
         _motion(spec["source"]),
         address=spec.get("address"),
@@ -60,9 +68,6 @@ def _lsm6dsox(spec):
     if int1:
         int1.chip = chip
     return chip
-
-
-_CHIPS = {"lsm6dsox": _lsm6dsox}
 
 
 def _microphone(spec):
@@ -78,7 +83,7 @@ def connect():
     for kind in ("i2c", "spi"):
         chips[kind] = {number: [] for number in range(3)}
         for number, specs in world.get(kind, {}).items():
-            chips[kind][int(number)] = [_CHIPS[spec["chip"]](spec) for spec in specs]
+            chips[kind][int(number)] = [_chip(spec) for spec in specs]
     buses.wire(board.clock, chips["i2c"], chips["spi"])
     i2s.wire({int(number): _microphone(spec) for number, spec in world.get("i2s", {}).items()})
 
