@@ -3,10 +3,6 @@
 import buses
 import i2s
 from chips import mic, source
-from chips.icm42688 import ICM42688
-from chips.lsm6dsox import LSM6DSOX
-from chips.mpu6050 import MPU6050
-from chips.mpu6886 import MPU6886
 from clock import NEVER, Event
 from flash import Flash
 from hardware import POWER_CUT, board
@@ -48,7 +44,7 @@ def _motion(spec):
     return source.Motion(spec.get("seed", 1))
 
 
-_CHIPS = {"lsm6dsox": LSM6DSOX, "icm42688": ICM42688, "mpu6050": MPU6050, "mpu6886": MPU6886}
+_CHIPS = {"lsm6dsox": "LSM6DSOX", "icm42688": "ICM42688", "mpu6050": "MPU6050", "mpu6886": "MPU6886"}  # module, class
 
 
 def _chip(spec):
@@ -56,7 +52,8 @@ def _chip(spec):
         raise ValueError(f"world: chip {spec['chip']}: there are models of {', '.join(sorted(_CHIPS))}")
     pin = spec.get("int_pin")
     int1 = None if pin is None else Interrupt(pin)
-    chip = _CHIPS[spec["chip"]](
+    model = __import__("chips." + spec["chip"], None, None, (spec["chip"],))  # the others would only take up heap
+    chip = getattr(model, _CHIPS[spec["chip"]])(
         board.clock,
         _motion(spec["source"]),
         address=spec.get("address"),
