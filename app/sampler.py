@@ -76,7 +76,7 @@ class Sampler:
             await asyncio.sleep_ms(self.period_ms)
 
     def stop(self, left):
-        """Stop the sensor. ``left``: what the last drain left in it, frames that are lost now (None: the bus failed)."""
+        """Stop the sensor. ``left``: frames that the last drain left in it, lost now (None: the bus failed)."""
         driver = self.driver
         cause = BUS if self._bus_failing else FIFO
         if left:

@@ -17,8 +17,8 @@ SCRIPTS = ROOT / "tests" / "bench"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Run the benchmarks on MicroPython's Unix port on this machine. Ratios are what counts: they are taken within one run, and "
-        "say nothing of any microcontroller's absolute speed."
+        "Run the benchmarks on MicroPython's Unix port on this machine. Ratios are what counts: they are taken within "
+        "one run, and say nothing of any microcontroller's absolute speed."
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
