@@ -36,6 +36,7 @@ class Board:
         )
         for line in self.spool.recover():
             status.log("recovered " + line)
+        _forget("storage.recovery")
         facts = {
             "device": config["device"],
             "config": shown,
@@ -138,25 +139,33 @@ def _complain(errors):
         status.log("%s: %s %s (%s)" % (file, path or "the file", reason, remedy))
 
 
-def _forget(package):
-    """Let go of a package that is needed at boot only: the configuration's rules take 59 KB of heap on the 64-bit
-    port.
+def _forget(name):
+    """Let go of a package or module that is needed at boot only: the configuration's rules, for one, take 55 KB of
+    heap on the 64-bit port.
     """
-    for name in list(sys.modules):
-        if name == package or name.startswith(package + "."):
-            del sys.modules[name]
+    for loaded in list(sys.modules):
+        if loaded == name or loaded.startswith(name + "."):
+            del sys.modules[loaded]
+    package, _, module = name.rpartition(".")
+    if package:
+        delattr(sys.modules[package], module)
     gc.collect()
+
+
+def _board():
+    """-> the Board, or None when there is no usable configuration."""
+    configuration = _configuration()
+    _forget("config")
+    return Board(*configuration) if configuration else None
 
 
 def run():
     """Boot the recorder. -> exit code: 0 = recorded and closed, 1 = a sensor, the flash or the code failed, 2 = the
     configuration.
     """
-    configuration = _configuration()
-    _forget("config")
-    if configuration is None:
+    board = _board()
+    if board is None:
         return 2
-    board = Board(*configuration)
     if not board.streams:
         status.log("no sensor answers: nothing to record")
         return 1

@@ -6,8 +6,9 @@ file: what cannot be understood is left where it is and reported.
 
 import os
 
-from storage import files, finish, journal, retention, stream
+from storage import files, finish, journal, npy, retention, wavfmt
 from storage.layout import acknowledged, folders, session_key, sessions, stems, stream_of
+from storage.stream import StreamInfo
 
 _DATA = (".npy", ".wav")
 
@@ -73,7 +74,7 @@ class _Session:
         """The streams as session.json tells them, as far as it is readable."""
         for name, entry in (self._streams("session.json") or {}).items():
             try:
-                self._infos[name] = stream.from_dict(name, entry)
+                self._infos[name] = _info_from_dict(name, entry)
             except (KeyError, TypeError, ValueError):
                 pass  # the data file's own header will do
 
@@ -132,7 +133,7 @@ class _Session:
         info = self._infos.get(name)
         before = self._predecessor(name, seq)
         if info is None:
-            info = stream.from_sidecar(before) if before else stream.from_file(name, path)
+            info = _info_from_sidecar(before) if before else _info_from_file(name, path)
         noted = journal.load("%s/%s.jnl" % (self._path, name))
         if not noted or noted["seq"] != seq:
             noted = {"anchors": [], "gaps": []}
@@ -256,7 +257,7 @@ class _Session:
         """session.json is damaged: what the segments know takes its place."""
         streams = {}
         for name, last in self._last.items():
-            streams[name] = stream.from_sidecar(last).as_dict()
+            streams[name] = _info_from_sidecar(last).as_dict()
         document = {
             "format": 1,
             "device": self._spool.device,
@@ -315,3 +316,41 @@ def _settle(directory):
             os.rename(path, target)
         else:
             files.remove(path)
+
+
+def _info_from_dict(name, entry):
+    """-> StreamInfo from an entry of session.json; KeyError, TypeError or ValueError when that is damaged."""
+    return StreamInfo(
+        name,
+        entry["ext"],
+        entry["channels"],
+        entry["units"],
+        entry["scale"],
+        float(entry["rate_hz"]),
+        int(entry["segment_frames"]),
+    )
+
+
+def _info_from_sidecar(sidecar):
+    """-> StreamInfo from a finished segment's sidecar, which knows all but the length of a full segment."""
+    entry = dict(sidecar)
+    entry["ext"] = sidecar["file"][-3:]
+    entry["segment_frames"] = sidecar["frames"]
+    return _info_from_dict(sidecar["stream"], entry)
+
+
+def _info_from_file(name, path):
+    """-> StreamInfo as far as a data file's own header tells (session.json is damaged): units and scale are None."""
+    with open(path, "rb") as file:
+        if path.endswith(".npy"):
+            descr, fortran_order, shape, _ = npy.read_header(file)
+            if descr != "<i2" or fortran_order or len(shape) != 2 or not shape[1]:
+                raise ValueError("%s: not an int16 array of shape (frames, channels)" % path)
+            frames, channels, rate_hz = shape[0], shape[1], None
+        else:
+            frames, channels, rate_hz, bits, _ = wavfmt.read_header(file)
+            if bits != 16:
+                raise ValueError("%s: %d bits, not 16" % (path, bits))
+    names = ["channel%d" % i for i in range(channels)]
+    unknown = [None] * channels
+    return StreamInfo(name, path[-3:], names, unknown, unknown, rate_hz, frames)

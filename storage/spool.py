@@ -21,7 +21,7 @@ import hashlib
 import os
 from binascii import hexlify
 
-from storage import files, recovery, retention
+from storage import files, retention
 from storage.layout import (
     DOCUMENTS,
     SEGMENTS_PER_FOLDER,
@@ -71,6 +71,8 @@ class Spool:
 
     def recover(self):
         """Put in order what the last power cut left; once, at start. -> list of sentences, one per thing done."""
+        from storage import recovery  # the caller may forget it afterwards: a tenth of our code
+
         report = recovery.Recovery(self)
         report.run()
         self.boot = self._next_boot()

@@ -7,7 +7,7 @@ programming and erasing allocate nothing, and work under `micropython.heap_lock(
 
 import io
 
-_CHUNK = 4096
+_CHUNK = 512  # bytes that are looked at or erased at once: two such buffers are all the RAM that a flash takes
 
 
 class PowerCut(BaseException):
@@ -40,7 +40,7 @@ class Flash:
         self.erase_us = self.program_us = 0
         self.stall = None
         self._cut = PowerCut("flash: power cut")
-        self._erased = b"\xff" * block_size
+        self._erased = b"\xff" * _CHUNK
         self._scratch = bytearray(self._erased)
         self.stream = _open(file_or_path, blocks * block_size) if _is_source(file_or_path) else file_or_path
         _extend(self.stream, blocks * block_size)
@@ -94,7 +94,9 @@ class Flash:
         """Set one block to 0xff."""
         n = self._before(self.block_size)
         self.stream.seek(block * self.block_size)
-        self.stream.write(self._erased, n)
+        left = n
+        while left > 0:
+            left -= self.stream.write(self._erased, min(left, _CHUNK))
         if self.dead:
             self._power_off()
         self.erases += 1
@@ -108,7 +110,7 @@ class Flash:
             raise self._cut
         start = 0
         while start < len(buf):  # no more than the scratch at once
-            n = min(len(buf) - start, self.block_size)
+            n = min(len(buf) - start, _CHUNK)
             self.stream.seek(at + start)
             self.stream.readinto(self._scratch, n)
             if self._scratch != self._erased:
@@ -158,6 +160,6 @@ def _open(path, size):
 def _extend(stream, size):
     """Make the image `size` bytes long, new bytes erased (0xff)."""
     have = stream.seek(0, 2)
-    chunk = b"\xff" * _CHUNK
+    chunk = b"\xff" * 4096
     while have < size:
-        have += stream.write(chunk, min(_CHUNK, size - have))
+        have += stream.write(chunk, min(len(chunk), size - have))

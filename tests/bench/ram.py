@@ -1,0 +1,81 @@
+"""The board's heap by purpose, on MicroPython: boots the recorder step by step and says what each step costs.
+
+It is the program of a virtual board in place of app.main (host/bench_ram.py starts it), with that board's
+configuration. It prints one status line: {"heap": size, "table": [[purpose, bytes]], "boot": most that was in use while
+the configuration was checked}.
+"""
+
+import gc
+import json
+
+
+class Table:
+    """Bytes by purpose; ``enter`` takes what is new since the last time."""
+
+    def __init__(self):
+        self.rows = []
+        self._before = 0
+
+    def enter(self, purpose):
+        gc.collect()
+        now = gc.mem_alloc()
+        for row in self.rows:
+            if row[0] == purpose:
+                break
+        else:
+            row = [purpose, 0]
+            self.rows.append(row)
+        row[1] += now - self._before
+        self._before = gc.mem_alloc()
+
+    def around(self, make, rest, purpose):
+        """-> ``make``, entering what its call costs; what came before the call belongs to ``rest``."""
+
+        def measured(*args, **kwargs):
+            self.enter(rest)
+            made = make(*args, **kwargs)
+            self.enter(purpose)
+            return made
+
+        return measured
+
+
+def run():
+    table = Table()
+    table.enter("firmware: interpreter, virtual hardware")
+    for name in ("storage.spool", "storage.segment"):
+        __import__(name)
+    table.enter("code: storage")
+    from app import main, parts
+
+    table.enter("code: app, asyncio")
+    configuration = main._configuration()
+    gc.collect()
+    boot = gc.mem_alloc()
+    main._forget("config")
+    table.enter("configuration")
+    for spec in configuration[0]["streams"].values():
+        __import__("drivers." + spec["driver"])
+    table.enter("code: drivers")
+    if configuration[0]["upload"]:
+        for name in ("transport.backoff", "transport.https", "transport.shipper"):
+            __import__(name)
+    table.enter("code: transport")
+
+    parts.BlockRing = table.around(parts.BlockRing, "drivers", "rings")
+    parts.Sampler = table.around(parts.Sampler, "drivers", "samplers")
+    parts.SegmentWriter = table.around(parts.SegmentWriter, "session", "segment writers")
+    main.Spool = table.around(main.Spool, "drivers", "spool")
+    main._shipper = table.around(main._shipper, "spool", "upload")
+    board = main.Board(*configuration)
+    configuration = None
+    table.enter("session")
+
+    async def session():
+        board.session.begin()
+        table.enter("session")
+        await board.session.end("stop")
+
+    main.asyncio.run(session())
+    print("@" + json.dumps({"heap": gc.mem_alloc() + gc.mem_free(), "table": table.rows, "boot": boot}))
+    return 0
