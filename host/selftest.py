@@ -16,6 +16,10 @@ def add_arguments(parser):
         help="first get a 32-bit MicroPython into the user's cache directory (amd64 Debian; 4 MB to download, nothing "
         "is installed); later runs use it without being asked",
     )
+    parser.add_argument(
+        "--campaign", action="store_true",
+        help="cut the power at every flash operation of a recording, not only at a sample of them (about ten minutes)",
+    )
     parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="handed to pytest, e.g. `-- -k ring -x`")
 
 
@@ -26,10 +30,14 @@ def run(args) -> int:
             micropython32.obtain(progress=lambda text: print(text, file=sys.stderr))
         except micropython32.Unavailable as reason:
             print(f"deploy.py test: {reason}; its tests are skipped", file=sys.stderr)
+    if args.campaign:
+        os.environ["MOTELOG_CAMPAIGN"] = "1"
     os.chdir(ROOT)
     selection = [] if args.slow else ["-m", "not slow"]
-    interrupt = Interrupt()
-    code = pytest.main(["-n", "auto", *selection, *args.pytest], plugins=[interrupt])
+    interrupt, powercuts = Interrupt(), PowerCuts()
+    code = pytest.main(["-n", "auto", *selection, *args.pytest], plugins=[interrupt, powercuts])
+    if args.campaign:
+        print(f"power-cut campaign: {powercuts.tried} cuts tried, {powercuts.violations} violations")
     if interrupt.seen:
         return 130
     return {pytest.ExitCode.OK: 0, pytest.ExitCode.USAGE_ERROR: 2}.get(code, 1)
@@ -42,3 +50,15 @@ class Interrupt:
 
     def pytest_keyboard_interrupt(self, excinfo):
         self.seen = excinfo.type is KeyboardInterrupt
+
+
+class PowerCuts:
+    """Sums up what the tests of the power-cut campaign tell in their properties."""
+
+    tried = violations = 0
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call":
+            told = dict(report.user_properties)
+            self.tried += told.get("cuts_tried", 0)
+            self.violations += told.get("violations", 0)

@@ -129,6 +129,21 @@ def test_the_test_command_tells_what_pytest_said(tmp_path, source, arguments, co
     assert done.returncode == code, done.stdout + done.stderr
 
 
+def test_the_campaign_ends_with_its_sums(tmp_path):
+    """Two workers tell what they counted; the environment asks for the whole."""
+    cases = [f"""
+def test_{n}(record_property):
+    import os
+    assert os.environ["MOTELOG_CAMPAIGN"] == "1"
+    record_property("cuts_tried", {n})
+    record_property("violations", 1)
+""" for n in (20, 3)]
+    (tmp_path / "test_sample.py").write_text("".join(cases))
+    done = deploy("--system-python", "test", "--campaign", "--", "-n", "2", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "power-cut campaign: 23 cuts tried, 2 violations"
+
+
 # The lock
 
 

@@ -229,20 +229,15 @@ def after_cut(scenario, oracle, image, cut, *, twice=None, go_on=False, block_si
 
     `twice` (random): recovery itself loses power at some operation, and is repeated. `go_on`: then the board is used.
     """
-    flash = TracedFlash(image, len(image) // block_size, block_size)
     if twice is not None:
-        mount(flash)
-        try:
-            Check(scenario, oracle, cut).recover()
-        finally:
-            os.umount(MOUNT)
-        again = bytearray(image)
-        done = int(twice * len(flash.trace))
-        for operation in flash.trace[:done]:
-            replay(again, operation, block_size)
-        if done < len(flash.trace):
-            replay(again, flash.trace[done], block_size, part=twice)
-        flash = TracedFlash(again, len(image) // block_size, block_size)
+        trace = recovery_trace(scenario, oracle, image, cut, block_size)
+        image = bytearray(image)
+        done = int(twice * len(trace))
+        for operation in trace[:done]:
+            replay(image, operation, block_size)
+        if done < len(trace):
+            replay(image, trace[done], block_size, part=twice)
+    flash = TracedFlash(image, len(image) // block_size, block_size)
     mount(flash)
     try:
         check = Check(scenario, oracle, cut)
@@ -255,6 +250,17 @@ def after_cut(scenario, oracle, image, cut, *, twice=None, go_on=False, block_si
             need(snapshot(check.recover()) == before, "a second start changes what is pending")
     finally:
         os.umount(MOUNT)
+
+
+def recovery_trace(scenario, oracle, image, cut, block_size=BLOCK):
+    """-> the operations of the restart on `image`, which stays as it is."""
+    flash = TracedFlash(image, len(image) // block_size, block_size)
+    mount(flash)
+    try:
+        Check(scenario, oracle, cut).recover()
+    finally:
+        os.umount(MOUNT)
+    return flash.trace
 
 
 def export_files(scenario, image, folder):
@@ -270,6 +276,35 @@ def export_files(scenario, image, folder):
                     target.write(source.read())
     finally:
         os.umount(MOUNT)
+
+
+def recovery_campaign(scenario, every, start=0):
+    """Cut the power behind each `every`-th operation, and then the recovery at each of its own, whole and torn.
+
+    -> (cuts tried, list of violations).
+    """
+    image, trace, oracle = record(scenario)
+    state = bytearray(image)
+    tried = 0
+    violations = []
+    for cut in range(len(trace) + 1):
+        if cut:
+            replay(state, trace[cut - 1])
+        if cut % every != start % every:
+            continue
+        again = bytearray(state)
+        for number, operation in enumerate(recovery_trace(scenario, oracle, state, cut)):
+            for part in (0, 0.6):
+                torn = bytearray(again)
+                replay(torn, operation, part=part)
+                tried += 1
+                try:
+                    after_cut(scenario, oracle, torn, cut, go_on=tried % 5 == 0)
+                except Violation as error:
+                    violations.append(f"cut {cut} of {len(trace)}, recovery cut at {number}, torn {part}: {error}")
+                gc.collect()
+            replay(again, operation)
+    return tried, violations
 
 
 def campaign(scenario, every=1, start=0, export=None, export_every=1):
