@@ -1,8 +1,12 @@
 """The producer: takes frames out of one driver and puts them into its ring, without allocating."""
 
 import asyncio
+from time import ticks_diff, ticks_ms
 
 from app.ring import BUS, FIFO, NO_ANCHOR, RING
+
+MASK = 0xFFFFFFF
+PATIENCE_MS = 2000  # so long at least no frames may come before a sensor is set up anew
 
 
 class Sampler:
@@ -18,12 +22,19 @@ class Sampler:
         self.clock = clock
         self.block_frames = block_frames
         self.bus_errors = 0
+        self.restarts = 0
         self.last_error = None
         self._bus_failing = False
-        self._lost = 0
+        self._lost = 0  # of driver.lost, what the ring knows
+        self._handed = 0  # frames given to the ring, as data or as losses, since the driver was started; modulo 2**28
+        self._before = 0  # frames made before that
+        self._made = 0  # frames made since then, when the sensor was last seen alive ...
+        self._alive_ms = 0  # ... which was then
+        self._tried_ms = 0  # when it was started last
         self._hold_frames = driver.fifo_frames * 3 // 4
         frames = min(block_frames, max(1, driver.fifo_frames // 4))
         self.period_ms = max(2, int(frames * 1000 / driver.rate_hz))
+        self._patience_ms = max(PATIENCE_MS, int(driver.fifo_frames * 1000 / driver.rate_hz))
 
     def drain(self, least):
         """Move frames while at least ``least`` of them wait in the chip; heap-free. -> frames left there. Raises
@@ -33,6 +44,9 @@ class Sampler:
         clock = self.clock
         waiting = driver.available()
         clock.tick()
+        if waiting:
+            self._alive_ms = ticks_ms()
+            self._made = driver.produced()
         while waiting >= least and waiting > 0:
             if ring.full() and waiting < self._hold_frames:
                 break
@@ -41,9 +55,11 @@ class Sampler:
             lost = driver.lost - self._lost
             if lost > 0:
                 self._lost += lost
+                self._handed = (self._handed + lost) & MASK
                 ring.lose(lost, BUS if self._bus_failing else FIFO)
             if got <= 0:
                 break
+            self._handed = (self._handed + got) & MASK
             waiting -= got
             if got < self.block_frames and waiting > 0:
                 # It stopped in front of a loss: how far "ahead" reaches is not known. Ask the chip again.
@@ -69,21 +85,55 @@ class Sampler:
         self.bus_errors += 1
         self.last_error = str(error)
 
+    def produced(self):
+        """-> frames that the sensor made, by its own account, up to the last drain: the ledger's ``expected``."""
+        return self._before + self.driver.produced()
+
+    def start(self):
+        """Start the sensor. A failing bus is noted: ``run`` tries again."""
+        self._alive_ms = self._tried_ms = ticks_ms()
+        try:
+            self.driver.start()
+        except OSError as error:
+            self._bus_failed(error)
+
+    def revive(self):
+        """Start a sensor again that gave no frames for longer than its memory lasts."""
+        now = ticks_ms()
+        if ticks_diff(now, self._alive_ms) > self._patience_ms and ticks_diff(now, self._tried_ms) > PATIENCE_MS:
+            self._tried_ms = now
+            self._restart()
+
+    def _restart(self):
+        """Set up anew a sensor that vanished or lost its settings. What it made meanwhile is an estimate by the clock."""
+        missed = int(ticks_diff(ticks_ms(), self._alive_ms) * self.driver.rate_hz / 1000)
+        try:
+            self.driver.start()
+        except OSError as error:
+            self._bus_failed(error)
+            return
+        self._lose_rest(missed, BUS)
+        self._before += self._made + missed
+        self._made = self._handed = self._lost = 0
+        self._alive_ms = ticks_ms()
+        self.restarts += 1
+
+    def _lose_rest(self, more, cause):
+        """What the sensor made and nobody got is lost, and ``more``."""
+        self.ring.lose(((self._made - self._handed) & MASK) + more, cause)
+
     async def run(self):
         """Poll for ever; end by cancelling."""
         while True:
             self.try_drain(self.block_frames)
+            self.revive()
             await asyncio.sleep_ms(self.period_ms)
 
-    def stop(self, left):
-        """Stop the sensor. ``left``: frames that the last drain left in it, lost now (None: the bus failed)."""
-        driver = self.driver
-        cause = BUS if self._bus_failing else FIFO
-        if left:
-            self.ring.lose(left, RING)
+    def stop(self):
+        """Stop the sensor. Frames that it made up to the last drain, and that were not taken, are counted as lost."""
+        self._made = self.driver.produced()
         try:
-            driver.stop()
+            self.driver.stop()
         except OSError as error:
             self._bus_failed(error)
-        self.ring.lose(driver.lost - self._lost, cause)
-        self._lost = driver.lost
+        self._lose_rest(0, BUS if self._bus_failing else RING)

@@ -34,7 +34,7 @@ class Session:
         for stream in self.streams:
             stream.attach(self.spool)
         for stream in self.streams:
-            stream.driver.start()
+            stream.sampler.start()
             self._tasks.append(asyncio.create_task(self._guard(stream.sampler.run())))
         self._tasks.append(asyncio.create_task(self._guard(self._record())))
 
@@ -69,7 +69,7 @@ class Session:
             self._empty(stream)
             recorder = stream.recorder
             tail = recorder.close(reason)
-            accounts[stream.name] = recorder.account(stream.driver.produced(), tail)
+            accounts[stream.name] = recorder.account(stream.sampler.produced(), tail)
         self.spool.end({"reason": reason, "ended_t_us": self.clock.t_us(), "streams": accounts})
 
     def _empty(self, stream):
@@ -77,9 +77,8 @@ class Session:
         for _ in range(EMPTY_ROUNDS):
             while stream.recorder.step():
                 pass
-            left = stream.sampler.try_drain(1)
-            if left == 0:
+            if stream.sampler.try_drain(1) == 0:
                 break
-        stream.sampler.stop(left)
+        stream.sampler.stop()
         while stream.recorder.step():
             pass

@@ -38,6 +38,8 @@ def _stream(stream):
     }
     if sampler.bus_errors:
         account["bus_errors"] = sampler.bus_errors
+    if sampler.restarts:
+        account["restarts"] = sampler.restarts
     if sampler.last_error or recorder.last_error:
         account["error"] = sampler.last_error or recorder.last_error
     return account

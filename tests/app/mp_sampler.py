@@ -4,6 +4,7 @@ place.
 
 import random
 
+import app.sampler as module
 import micropython
 
 from app.clock import Clock
@@ -24,6 +25,7 @@ class Sensor:
         self.made = 0
         self.read = 0
         self.lost = 0
+        self.seen = 0
         self.overruns = 0
         self.broken = False
         self.stopped = False
@@ -31,9 +33,18 @@ class Sensor:
     def make(self, n):
         self.made += n
 
+    def start(self):
+        if self.broken:
+            raise OSError("no answer")
+        self.made = self.read = self.lost = self.seen = 0
+
+    def produced(self):
+        return self.seen
+
     def available(self):
         if self.broken:
             raise OSError("I2C(0) address 0x6a register 0x3a: no answer")
+        self.seen = self.made
         return min(self.made - self.read, self.fifo_frames)
 
     def readinto(self, buf):
@@ -151,8 +162,63 @@ def test_a_block_cut_short_by_a_loss_carries_no_anchor():
 def test_frames_left_in_a_stopped_sensor_are_counted():
     sensor, ring, sampler = setup()
     sensor.make(7)
-    sampler.stop(7)
-    assert sensor.stopped and ring.pending == [0, 7, 0]
+    sampler.try_drain(8)
+    sampler.stop()
+    assert sensor.stopped and ring.pending == [0, 7, 0] and sampler.produced() == 7
+
+
+class Time:
+    """Stands in for ticks_ms in the sampler while a test runs."""
+
+    def __init__(self):
+        self.now = 1000
+
+    def __enter__(self):
+        self._real = module.ticks_ms
+        module.ticks_ms = lambda: self.now
+        return self
+
+    def __exit__(self, *args):
+        module.ticks_ms = self._real
+
+
+def test_a_sensor_that_vanished_is_started_again_and_its_absence_counted():
+    with Time() as time:
+        sensor, ring, sampler = setup(fifo_frames=16)
+        sampler.start()
+        sensor.make(10)
+        sampler.try_drain(4)
+        assert len(take(ring)) == 2
+        sensor.broken = True
+        for _ in range(50):
+            time.now += 100
+            sampler.try_drain(4)
+            sampler.revive()
+        assert sampler.restarts == 0 and sampler.bus_errors > 50
+        sensor.broken = False
+        time.now += 2001
+        sampler.revive()
+        assert sampler.restarts == 1
+        sensor.make(4)
+        sampler.try_drain(4)
+        # 2 frames were left in it, and 7.001 s at 1000 Hz passed
+        assert take(ring) == [([0, 0, 7003], [0, 1, 2, 3])] and sampler.produced() == 10 + 7001 + 4
+
+
+def test_a_sensor_that_lost_its_settings_is_started_again():
+    with Time() as time:
+        sensor, ring, sampler = setup(fifo_frames=16)
+        sampler.start()
+        sensor.make(9)
+        sampler.try_drain(4)
+        sensor.made = sensor.read  # a brown-out: its memory is empty, nothing comes any more
+        for _ in range(30):
+            time.now += 100
+            sampler.try_drain(4)
+            sampler.revive()
+        assert sampler.restarts == 1 and sampler.bus_errors == 0
+        take(ring)
+        assert ring.pending == [0, 0, 1 + 2100] and sampler.produced() == 9 + 2100, (ring.pending, sampler.produced())
 
 
 def test_every_frame_once_or_counted_under_random_pauses():
@@ -169,7 +235,8 @@ def test_every_frame_once_or_counted_under_random_pauses():
                 assert values == [(number + i) & 0xFF for i in range(len(values))], step
                 number += len(values)
     sensor.broken = False
-    sampler.stop(sampler.try_drain(1))
+    sampler.try_drain(1)
+    sampler.stop()
     for lost, values in take(ring):
         number += sum(lost) + len(values)
     assert number + sum(ring.pending) == sensor.made
