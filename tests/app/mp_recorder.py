@@ -16,6 +16,8 @@ from storage.spool import Spool
 
 BLOCK = 16
 INFO = StreamInfo("imu", "npy", ("ax", "ay"), ("g", "g"), (0.5, 0.5), 100.0, 1024)
+ODD = StreamInfo("imu", "npy", ("ax", "ay"), ("g", "g"), (0.5, 0.5), 100.0, 1001)  # ends within a block
+LONG = StreamInfo("imu", "npy", ("ax", "ay"), ("g", "g"), (0.5, 0.5), 100.0, 20000)
 
 
 class RefusingFlash(Flash):
@@ -37,7 +39,7 @@ class RefusingFlash(Flash):
 class Bench:
     """A stream of frames (number & 0x7fff, number >> 15) into a spool on a fresh flash of ``blocks`` 4 KiB blocks."""
 
-    def __init__(self, blocks=64, when_full="stop"):
+    def __init__(self, blocks=64, when_full="stop", info=INFO):
         try:
             vfs.umount("/flash")
         except OSError:
@@ -47,9 +49,10 @@ class Bench:
         vfs.mount(vfs.VfsLfs2(self.flash), "/flash")
         self.spool = Spool("/flash/data", "dev", reserve_bytes=8192, when_full=when_full)
         self.spool.recover()
-        self.spool.begin({"streams": {"imu": INFO.as_dict()}})
+        self.spool.begin({"streams": {"imu": info.as_dict()}})
         self.ring = BlockRing(BLOCK * 4, 4)
-        self.recorder = Recorder(self.ring, SegmentWriter(self.spool, INFO))
+        self.recorder = Recorder(self.ring, SegmentWriter(self.spool, info))
+        self.path = self.spool.session_path
         self.made = 0
 
     def record(self, n_frames, drain=True):
@@ -73,12 +76,19 @@ class Bench:
         self.made += n
         self.ring.lose(n, cause)
 
-    def finish(self):
-        """Close the stream and check every stored frame against its number. -> the account."""
+    def finish(self, reason="stop"):
+        """Close the stream, end the session, check every stored frame against its number. -> its ledger entry."""
         while self.recorder.step():
             pass
-        account = self.recorder.account(self.made, self.recorder.close("stop"))
-        number = stored = 0
+        account = self.recorder.account(self.made, self.recorder.close(reason))
+        self.spool.end({"reason": reason, "ended_t_us": self.made * 10000, "streams": {"imu": account}})
+        with open(self.path + "/ledger.json") as file:
+            ledger = json.load(file)
+        assert ledger["reason"] == reason
+        account = ledger["streams"]["imu"]
+        dropped = account.get("dropped", [])
+        number = sum([end - first for _, _, first, end, _ in dropped])  # retention takes the oldest: these come first
+        stored = 0
         for sidecar, data in self.segments():
             assert sidecar["first_frame"] == number, (sidecar["first_frame"], number)
             row = 0
@@ -101,8 +111,8 @@ class Bench:
 
     def segments(self):
         """Yield (sidecar, frames' bytes) in order."""
-        for folder in sorted(name for name in os.listdir(self.spool.session_path) if name.isdigit()):
-            path = "%s/%s" % (self.spool.session_path, folder)
+        for folder in sorted(name for name in os.listdir(self.path) if name.isdigit()):
+            path = "%s/%s" % (self.path, folder)
             for name in sorted(os.listdir(path)):
                 if name.endswith(".json"):
                     with open("%s/%s" % (path, name)) as file:
@@ -160,7 +170,7 @@ def test_a_block_without_anchor_leaves_none():
 
 
 def test_flash_full_is_counted_and_recording_goes_on_when_room_appears():
-    bench = Bench(blocks=24)
+    bench = Bench(blocks=40)
     bench.record(20000)
     full = dict(bench.recorder.lost_total())
     assert full["flash"] > 5000, full
@@ -173,6 +183,47 @@ def test_flash_full_is_counted_and_recording_goes_on_when_room_appears():
     assert account["stored"] >= stored
     assert account["expected"] == account["stored"] + sum(account["lost"].values()), account
     assert account["segments"] > len(names) and account["end_frame"] == bench.made
+
+
+def test_flash_full_in_the_middle_of_a_block_stop():
+    """A segment ends within a block and there is no room for the next: the rest of the block is a loss."""
+    bench = Bench(blocks=40, info=ODD)
+    bench.record(20000)
+    account = bench.finish()
+    assert account["stored"] == account["segments"] * ODD.segment_frames and account["stored"] % BLOCK
+    assert account["tail"] == [[account["stored"], 20000 - account["stored"], "flash"]]
+
+
+def test_flash_full_in_the_middle_of_a_block_drop_oldest():
+    """The same, and the oldest segments make room: nothing is lost to the flash, all of it is in the ledger."""
+    bench = Bench(blocks=40, when_full="drop_oldest", info=ODD)
+    bench.record(20000)
+    account = bench.finish()
+    assert list(account["lost"]) == ["retention"] and account["stored"] > 3 * ODD.segment_frames
+    assert account["stored"] + account["lost"]["retention"] == 20000
+    lost = account["lost"]["retention"]
+    assert account["dropped"] == [[0, lost // ODD.segment_frames - 1, 0, lost, lost]]
+
+
+def test_a_disk_filled_by_somebody_else_in_the_middle_of_a_block():
+    """The spool had kept the room, another program took it: what was synced stays, the rest is a loss to the flash."""
+    for when_full in ("stop", "drop_oldest"):
+        bench = Bench(blocks=96, when_full=when_full, info=LONG)
+        bench.record(9000)
+        with open("/flash/somebody", "wb") as file:
+            try:
+                while True:
+                    file.write(bytes(4000))
+                    file.flush()
+            except OSError:
+                pass
+        bench.record(3000)
+        os.remove("/flash/somebody")
+        bench.record(BLOCK * FULL_RETRY + 3000)
+        account = bench.finish()
+        reasons = [sidecar["reason"] for sidecar, _ in bench.segments()]
+        assert "flash" in reasons and reasons[-1] == "stop", reasons
+        assert 0 < account["lost"]["flash"] <= BLOCK * (FULL_RETRY + 1) + 4096, account
 
 
 def test_flash_that_refuses_in_the_middle_of_a_segment():
