@@ -153,15 +153,17 @@ def test_the_tasks_that_wait_between_the_drains():
     async def main():
         tasks = [asyncio.create_task(make()), asyncio.create_task(bench.sampler.run())]
         await asyncio.sleep_ms(30)
+        before = bench.recorder.frames()
         micropython.heap_lock()
         try:
             await asyncio.sleep_ms(150)
         finally:
             micropython.heap_unlock()
+        assert bench.recorder.frames() > before + 100 and bench.recorder.segments == 0
         for task in tasks:
+            assert not task.done()
             task.cancel()
         await asyncio.sleep_ms(0)
 
     asyncio.run(main())
-    assert bench.recorder.frames() > 100 and bench.recorder.segments == 0
     bench.recorder.close("stop")
