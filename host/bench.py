@@ -8,11 +8,12 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from host import bench_storage
 from host.board_files import ROOT
 from host.libs import cache_folder
 from host.virtual.compiler import find_micropython
 
-SCRIPTS = ROOT / "tests" / "bench"
+SCRIPTS = ROOT / "tests"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,14 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        results = _pipeline()
+        results = _pipeline() + bench_storage.speed(_measure)
+        wear = bench_storage.wear(_measure)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     if args.json:
-        print(json.dumps({"ok": True, "results": results}, indent=2))
+        print(json.dumps({"ok": True, "results": results, "wear": wear}, indent=2))
     else:
         _show(results)
+        Console().print(bench_storage.wear_table(wear))
     return 0
 
 
@@ -44,7 +47,7 @@ def _pipeline() -> list[dict]:
     """FIFO bytes to a file on LittleFS: frames per second, against writing alone and against the usual way."""
     libs = cache_folder()
     has_npyfile = (libs / "npyfile.py").exists()
-    speed = _measure("pipeline.py", *([str(libs)] if has_npyfile else []))
+    speed = _measure("bench/pipeline.py", *([str(libs)] if has_npyfile else []))
     subject = "driver + ring + segment writer"
     results = [_ratio(subject, speed["motelog"], "raw write of the same bytes", speed["raw"])]
     if has_npyfile:
@@ -68,7 +71,7 @@ def _ratio(what: str, ours: float, against: str, theirs: float) -> dict:
 
 
 def _measure(script: str, *arguments: str) -> dict:
-    """Run a script of tests/bench on MicroPython. -> the JSON object that it prints."""
+    """Run a script of tests/ on MicroPython. -> the JSON object that it prints."""
     command = [str(find_micropython()), "-X", "heapsize=16M", str(SCRIPTS / script), *arguments]
     done = subprocess.run(command, env={"MICROPYPATH": f"{ROOT}:.frozen"}, capture_output=True, text=True, timeout=300)
     if done.returncode:
@@ -90,3 +93,5 @@ def _show(results: list[dict]) -> None:
             str(row.get("frames_per_s_against", "")),
         )
     Console().print(table)
+    for flash, meaning in bench_storage.FLASHES.items():
+        print(f"{flash}: {meaning}")

@@ -1,6 +1,12 @@
-"""How much a way of writing 256 KiB wears the flash: programmed bytes and erased blocks against the payload."""
+"""How much a way of writing 256 KiB wears the flash: programmed bytes and erased blocks against the payload.
 
+As a script it prints the table as JSON; argument: the folder of `npyfile`, if there is one.
+"""
+
+import array
+import json
 import os
+import sys
 
 from host.virtual.port.flash import Flash
 from storage.segment import SegmentWriter, StreamInfo, block_capacity
@@ -102,20 +108,33 @@ def naive(piece, flush, patch):
         return meter.ratios()
 
 
-def table():
+def npyfile():
+    """npyfile.Writer, given 32 frames at a time, its shape known before. -> ratios."""
+    from npyfile import Writer
+
+    values = array.array("h", bytes(32 * FRAME_BYTES))
+    with Meter() as meter:
+        with Writer(MOUNT + "/a.npy", (FRAMES, len(CHANNELS)), "h") as writer:
+            for _ in range(FRAMES // 32):
+                writer.write_values(values)
+            writer.write_values(values[: FRAMES % 32 * len(CHANNELS)])
+        return meter.ratios()
+
+
+def table(has_npyfile):
     """-> [(way of writing, (programmed / payload, erased / payload))], one full segment each."""
     writing, everything = segments(1)
     return [
-        ("segment: data file", writing),
-        ("segment: with sidecar, directory, journal", everything),
-        ("segment cut short at the half, repaired", short(FRAMES // 2)),
-        ("no flush at all", naive(4096, False, False)),
+        ("segment writer, the data file", writing),
+        ("segment writer, sidecar, journal and directory too", everything),
+        ("segment writer, cut short at the half", short(FRAMES // 2)),
+        ("one file, nothing durable before the end", naive(4096, False, False)),
         ("header patched at the end", naive(4096, False, True)),
         ("flush per 4096 bytes", naive(4096, True, False)),
         ("flush per 512 bytes", naive(512, True, False)),
-    ]
+    ] + ([("npyfile.Writer", npyfile())] if has_npyfile else [])
 
 
 if __name__ == "__main__":
-    for way, (programmed, erased) in table():
-        print(f"{way:42} programmed {programmed:6.3f}  erased {erased:6.3f}")
+    sys.path.extend(sys.argv[1:])
+    print(json.dumps(table(len(sys.argv) > 1)))
