@@ -4,13 +4,13 @@ None of them allocates (on a 32-bit port the plain ``crc32`` does: its values ex
 """
 
 try:
-    from drivers.kernels_viper import copy, crc32, s32_to_s16, untag, zero
+    from drivers.kernels_viper import copy, crc32, gather, s32_to_s16, untag, zero
 except (ImportError, SyntaxError, ValueError):  # no MicroPython; no native emitter; native code of another processor
-    from drivers.kernels_plain import copy, crc32, s32_to_s16, untag, zero
+    from drivers.kernels_plain import copy, crc32, gather, s32_to_s16, untag, zero
 
 from array import array
 
-__all__ = ("copy", "crc32", "crc32_table", "s32_to_s16", "untag", "zero")
+__all__ = ("copy", "crc32", "crc32_table", "gather", "s32_to_s16", "untag", "zero")
 
 
 def crc32_table():

@@ -25,6 +25,18 @@ def zero(dst, at, n):
         dst[i] = 0
 
 
+def gather(dst, dst_at, src, src_at, n, stride, order):
+    """Take ``n`` frames out of packets of ``stride`` bytes: byte k of a frame is byte ``order[k]`` of its packet.
+
+    So headers go, axes change places and big-endian words become little-endian. ``order`` is bytes.
+    """
+    for _ in range(n):
+        for at in order:
+            dst[dst_at] = src[src_at + at]
+            dst_at += 1
+        src_at += stride
+
+
 def crc32(state, src, at, n, table):
     """Carry the CRC-32 in ``state`` (array('I') of one, 0 at first; equals binascii.crc32) over ``n`` bytes.
 

@@ -33,6 +33,23 @@ def zero(dst: ptr8, at: int, n: int):
 
 
 @micropython.viper
+def gather(dst, dst_at: int, src, src_at: int, n: int, stride: int, order):
+    size = int(len(order))
+    which = ptr8(order)
+    d = ptr8(int(ptr8(dst)) + dst_at)
+    s = int(ptr8(src)) + src_at
+    while n > 0:
+        packet = ptr8(s)
+        k = 0
+        while k < size:
+            d[k] = packet[which[k]]
+            k += 1
+        d = ptr8(int(d) + size)
+        s += stride
+        n -= 1
+
+
+@micropython.viper
 def crc32(state: ptr32, src: ptr8, at: int, n: int, table: ptr32):
     crc = int(state[0]) ^ -1
     end = at + n

@@ -78,8 +78,9 @@ class Meter:
         if not 0 < ticks < _LONGEST or frames < 0:
             return
         if self.ticks + ticks > _ENOUGH:
-            self.ticks >>= 1
-            self.frames >>= 1
+            half = self.frames >> 1
+            self.ticks = muldiv(self.ticks, half, self.frames) if half else 0
+            self.frames = half
         self.ticks += ticks
         self.frames += frames
 
@@ -88,3 +89,9 @@ class Meter:
         if self.frames < self._trusted:
             return muldiv(ticks, self._nominal_frames, self._nominal_ticks)
         return muldiv(ticks, self.frames, self.ticks)
+
+    def ticks_in(self, frames):
+        """-> ticks that ``frames`` take (0 .. 2**30 - 1), rounded."""
+        if self.frames < self._trusted:
+            return muldiv(frames, self._nominal_ticks, self._nominal_frames)
+        return muldiv(frames, self.ticks, self.frames)

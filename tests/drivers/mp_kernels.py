@@ -189,3 +189,17 @@ def test_kernels_need_no_heap():
             fast.untag(dst, src, 9, slot, state, marks)
     finally:
         micropython.heap_unlock()
+
+
+def test_gather_takes_bytes_in_order_out_of_packets():
+    random.seed(4)
+    for kernel in TWINS:
+        for _ in range(200):
+            stride = random.randrange(1, 20)
+            order = bytes(random.randrange(stride) for _ in range(random.randrange(1, 13)))
+            n = random.randrange(6)
+            src = noise(stride * n + 7)
+            dst = bytearray(100)
+            kernel.gather(dst, 3, src, 5, n, stride, order)
+            frames = b"".join(bytes(src[5 + i * stride + at] for at in order) for i in range(n))
+            assert dst == bytes(3) + frames + bytes(97 - len(frames))
