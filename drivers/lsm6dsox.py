@@ -1,7 +1,7 @@
 """LSM6DSOX accelerometer and gyroscope (ST), read through its FIFO.
 
-Registers, bits and sensitivities are those of the data sheet DS12814, procedures those of application note AN5272.
-LSM6DSO answers the same. Not offered: the 1.6 Hz low-power rate, FIFO compression, the sensor hub.
+Registers and sensitivities: data sheet DS12814; procedures: application note AN5272. LSM6DSO answers the same. Not
+offered: the 1.6 Hz low-power rate, FIFO compression, the sensor hub.
 """
 
 from array import array
@@ -54,7 +54,7 @@ _GYRO = {  # FS_G and FS_125, deg/s per count
 
 
 def _choose(key, value, table):
-    """-> the entry of ``table`` for a setting, or ValueError listing the values that there are."""
+    """-> the entry of ``table`` for a setting, or ValueError listing those that there are."""
     if value not in table:
         raise ValueError(f"{key} {value}: the LSM6DSOX has {', '.join(str(v) for v in sorted(table))}")
     return table[value]
@@ -73,6 +73,9 @@ class LSM6DSOX:
     tags (modulo 4) makes that number exact and shows the place. The same finds words that a broken transfer
     swallowed. Where the time stamp stands still or the counter does not count, the number is an estimate and
     ``lost_exact`` turns False.
+
+    A chip that lost its supply meanwhile (its time stamp begins at 0 again) is set up anew, by ``available()`` or
+    ``readinto()``; what it did not measure in the meantime is a loss, estimated with the board's clock.
 
     Frames come as the chip makes them from ``start()`` on, its settling included (AN5272: the gyroscope needs 70 ms).
     """
@@ -137,6 +140,7 @@ class LSM6DSOX:
         self._marks = array("i", [0] * (2 * _BURST_WORDS + 2))
         self._status = bytearray(10)
         self._host_us = ticks_us()
+        self._running = False
         self._zero()
 
         self._registers = Registers(bus, address=0x6A if address is None else address, cs=cs)
@@ -144,30 +148,21 @@ class LSM6DSOX:
 
     def start(self):
         """Begin with a chip set up anew, an empty FIFO and all counters at 0."""
-        self._reset()
-        write = self._registers.write
-        write(_FIFO_CTRL1, self._watermark & 0xFF)
-        write(_FIFO_CTRL2, self._watermark >> 8)
-        write(_FIFO_CTRL3, self._batch)
-        write(_INT1_CTRL, _INT1_FIFO_TH if self._watermark else 0)
-        write(_CTRL10_C, _TIMESTAMP_EN)
-        write(_CTRL1_XL, self._ctrl1_xl)
-        write(_CTRL2_G, self._ctrl2_g)
-        write(_FIFO_CTRL4, _CONTINUOUS)
+        self._set_up()
         self._ask()
         self._zero()
+        self._running = True
 
     def stop(self):
         """Sensors and FIFO off. What the FIFO held is gone; counters, and frames that were read already, stay."""
+        self._running = False
         write = self._registers.write
         write(_FIFO_CTRL4, _BYPASS)
         write(_CTRL1_XL, 0)
         write(_CTRL2_G, 0)
         self._level = 0
 
-    def close(self):
-        """Leave the chip stopped."""
-        self.stop()
+    close = stop
 
     def available(self):
         """-> frames waiting; asks the chip."""
@@ -175,9 +170,7 @@ class LSM6DSOX:
         if self._burst:
             self._settle()
         else:
-            self._ask()
-            if self._flagged:
-                self._doubt = True
+            self._look()
             self._note_reference()
         waiting = self._waiting(self._level)
         self._produced = self._counted + waiting
@@ -196,11 +189,18 @@ class LSM6DSOX:
         size = self.frame_bytes
         room = len(buf) // size
         done = 0
+        if self._burst:
+            self._settle()
+        elif self._next == self._filled and self._level < self._words_per_frame:
+            self._look()
+        words = self._level  # what is there now; what comes while this is read waits for the next call
         while done < room:
             if self._next == self._filled:
                 try:
-                    if not self._fetch():
+                    read = self._fetch(words)
+                    if not read:
                         break
+                    words -= read
                 except OSError as error:
                     if not done:
                         raise
@@ -248,6 +248,8 @@ class LSM6DSOX:
         self._set_reference(0)
         self._reference_good = False  # the reference is a status at which every frame was accounted for
         self._lossless = False  # nothing was lost since the reference
+        self._dark = False  # the last status is that of a chip that was reset ...
+        self._gone = False  # ... and it was, and is not set up anew yet
         state = self._state
         for i in range(STATE_SIZE):
             state[i] = 0
@@ -277,6 +279,18 @@ class LSM6DSOX:
         registers.write(_CTRL3_C, _BDU_IF_INC)
         registers.write(_CTRL9_XL, _I3C_DISABLE)
 
+    def _set_up(self):
+        self._reset()
+        write = self._registers.write
+        write(_FIFO_CTRL1, self._watermark & 0xFF)
+        write(_FIFO_CTRL2, self._watermark >> 8)
+        write(_FIFO_CTRL3, self._batch)
+        write(_INT1_CTRL, _INT1_FIFO_TH if self._watermark else 0)
+        write(_CTRL10_C, _TIMESTAMP_EN)
+        write(_CTRL1_XL, self._ctrl1_xl)
+        write(_CTRL2_G, self._ctrl2_g)
+        write(_FIFO_CTRL4, _CONTINUOUS)
+
     def _raise_kept(self):
         error = self._error
         if error is not None:
@@ -285,22 +299,15 @@ class LSM6DSOX:
 
     # One burst of words, the status behind it, and what the two say together.
 
-    def _fetch(self):
-        """Read and unpack one burst -> did frames come of it?"""
-        if self._burst:
-            self._settle()
-            return self._filled > 0
+    def _fetch(self, most):
+        """Read and unpack one burst of at most ``most`` words -> words read; 0 when that makes no frame."""
+        most = min(most, self._level)
         half = self._state[HAVE] != 0
-        need = 1 if half else self._words_per_frame
-        if self._level < need:
-            self._ask()
-            if self._flagged:
-                self._doubt = True
-            if self._level < need:
-                return False
+        if most < (1 if half else self._words_per_frame):
+            return 0
         # Whole slots only; if half a slot is here already (after an overrun), an odd number of words ends the imbalance
         power = 0
-        while power < _BURST_POWER and 2 << power <= self._level:
+        while power < _BURST_POWER and 2 << power <= most:
             power += 1
         words = 1 << power
         view = self._bursts[power]
@@ -318,7 +325,28 @@ class LSM6DSOX:
             raise
         self._burst = words
         self._settle()
-        return self._filled > 0
+        return words
+
+    def _look(self):
+        """Ask the chip, no burst being under way; set it up anew if it lost everything."""
+        self._ask()
+        if self._flagged:
+            self._doubt = True
+        if self._gone or self._dark and self._registers.read(_FIFO_CTRL4) != _CONTINUOUS:
+            self._gone = True
+            self._revive()
+
+    def _revive(self):
+        """From here on the chip's clock counts anew, from the frame that the board's clock says."""
+        frames = self._host_clock.frames_in(max(0, ticks_diff(self._host_us, self._reference_us)))
+        self._set_up()
+        self._ask()
+        self._state[HAVE] = 0
+        self._state[LAST] = NONE
+        self._set_reference(self._reference_frames + frames)
+        self._reference_good = False
+        self._doubt = True
+        self._gone = False
 
     def _ask(self):
         """Read level, flags and time stamp, in one transaction."""
@@ -335,6 +363,9 @@ class LSM6DSOX:
             self._overrun = True
             self.overruns += 1
         self._since = self._ticks_since_reference()
+        # A chip that was reset reads like this; so does one whose time stamp wraps at this very moment
+        was = self._reference_low or self._reference_high
+        self._dark = self._running and not level and was and not (status[6] or status[7] or status[8] or status[9])
 
     def _settle(self):
         """Read the status behind a burst, unpack the burst and place what is missing in it.
@@ -430,11 +461,14 @@ class LSM6DSOX:
 
     def _note_reference(self):
         """Make the last status the reference, if every frame up to it is accounted for."""
-        if self._doubt or self._state[LAST] == NONE:
+        if self._doubt or self._dark or self._state[LAST] == NONE:
             return
         frames = self._counted + self._waiting(self._level)
         if self._lossless:
-            self._clock.add(self._since, frames - self._reference_frames)
+            made = frames - self._reference_frames
+            self._clock.add(self._since, made)
+            if self._clock is not self._host_clock:
+                self._host_clock.add(ticks_diff(self._host_us, self._reference_us), made)
         self._set_reference(frames)
         self._reference_good = True
         self._lossless = True

@@ -199,19 +199,23 @@ def test_stall_between_status_and_burst_and_behind_the_burst():
         assert driver.overruns >= 20 and driver.lost_exact, stalled
 
 
-def test_overflow_within_bursts_still_adds_up():
-    """6667 Hz with both sensors is more than a 400 kHz I2C bus carries: every burst overtakes nothing but losses."""
+def test_overflow_within_bursts():
+    """6667 Hz with both sensors is more than a 400 kHz I2C bus carries: half of the frames go while bursts are read.
+
+    The account closes. How many were lost is an estimate then, or says that it is none.
+    """
     for byte_us in (14, 22):
         chip, driver, reader = start(rate_hz=6667, byte_us=byte_us)
         got = 0
-        for _ in range(30):
+        for _ in range(60):
             driver.available()
             got += driver.readinto(reader.buffer)
         chip.byte_us = 0
         while driver.available():
             got += driver.readinto(reader.buffer)
         assert driver.overruns > 0 and driver.lost > 50
-        assert got + driver.lost == driver.produced() == chip.frames_made(), (got, driver.lost, chip.frames_made())
+        assert got + driver.lost == driver.produced()
+        assert abs(driver.produced() - chip.frames_made()) <= (0 if driver.lost_exact else chip.frames_made() // 100)
 
 
 def test_bus_failures_lose_nothing_the_chip_holds():
@@ -360,6 +364,16 @@ def test_restart_begins_anew():
     driver.close()
 
 
+def test_what_comes_while_it_reads_waits_for_the_next_call():
+    """Else a slow bus would be kept busy, word by word, until the whole buffer is full."""
+    chip, driver, reader = start(("accel",), rate_hz=1667)
+    chip.advance(int(100.5 * chip._period_us()))
+    reads = chip.reads
+    assert 100 <= reader.read(600) <= 140
+    assert chip.reads - reads < 30
+    finish(chip, reader)
+
+
 def test_no_room_no_frames():
     chip, driver, reader = start()
     chip.advance(1000000)
@@ -396,3 +410,54 @@ def test_available_and_readinto_need_no_heap():
                 del chip._latch_timestamp
                 assert total > 80
             assert driver.overruns == 1
+
+
+def test_a_chip_that_lost_its_supply_is_set_up_anew():
+    """What it did not measure meanwhile is a loss, estimated with the board's clock."""
+    import drivers.lsm6dsox as module
+
+    random.seed(23)
+    real = module.ticks_us
+    for register in (0x3A, 0x78):  # it goes when this register is about to be read: with a burst in hand, or without
+        chip = FakeLsm6dsox()
+        module.ticks_us = lambda chip=chip: chip.now_us & 0x3FFFFFFF
+        try:
+            driver = LSM6DSOX(chip)
+            driver.start()
+            reader = Reader(chip, driver)
+            record(chip, reader, 800)
+            chip.advance(int(20 * chip._period_us()))
+            reader.drain()
+            period = chip._period_us()
+            made = chip.frames_made()
+            chip.advance(int(40.5 * period))
+            driver.available()
+
+            def before(at, size, chip=chip, register=register):
+                if at == register:
+                    chip.power_on()
+                if chip.started_us is None and chip.address == 0x6A:
+                    chip.address = 0  # gone
+
+            chip.before = before
+            raises(OSError, driver.readinto, reader.buffer)
+            chip.before = None
+            raises(OSError, driver.available)
+            chip.now_us += 2000000
+            chip.address = 0x6A
+            chip.power_on()
+            got = reader.got
+            driver.available()  # ends what was under way
+            driver.available()  # sets it up
+            chip.advance(int(100.5 * period))
+            while driver.available():
+                n = driver.readinto(reader.buffer)
+                if not n:
+                    break
+                got += n
+            truth = made + 40 + 2000000 / period + 100
+            assert abs(driver.produced() - truth) <= 6, (driver.produced(), truth)
+            assert got + driver.lost == driver.produced() and not driver.lost_exact
+            assert driver.lost > 200 and driver.overruns == 0, driver.lost
+        finally:
+            module.ticks_us = real
