@@ -59,6 +59,17 @@ def _i2s_mic(spec, buses):
 DRIVERS = {"lsm6dsox": (_lsm6dsox, "npy"), "i2s_mic": (_i2s_mic, "wav")}
 
 
+def _edge(driver, spec):
+    """-> the time stamps of the chip's watermark interrupt; None when it is not wired, or the chip has none."""
+    pin = spec.get("int_pin")
+    if pin is None or not getattr(driver, "watermark", 0):
+        return None
+    from app.edge import Edge
+
+    driver.watermark = min(spec["block_frames"], driver.fifo_frames // 4)
+    return Edge(machine.Pin(pin, machine.Pin.IN), driver.watermark)
+
+
 class Stream:
     """One sensor's way through the board: driver, ring, sampler and, once a session has begun, recorder."""
 
@@ -67,7 +78,7 @@ class Stream:
         self.name = name
         self.driver = driver = make(spec, buses)
         self.ring = BlockRing(spec["block_frames"] * driver.frame_bytes, spec["ring_blocks"])
-        self.sampler = Sampler(driver, self.ring, clock, spec["block_frames"])
+        self.sampler = Sampler(driver, self.ring, clock, spec["block_frames"], _edge(driver, spec))
         self.info = StreamInfo(
             name, extension, driver.channels, driver.units, driver.scale, driver.rate_hz, spec["segment_frames"]
         )

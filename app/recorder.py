@@ -63,7 +63,7 @@ class Recorder:
             self._done += taken
             self._taken += taken
         if block.ahead != NO_ANCHOR:
-            writer.anchor(writer.position - 1 + block.ahead, block.t_lo, block.t_hi)
+            writer.anchor(writer.position - 1 + block.ahead, block.t_lo, block.t_hi, block.late)
         if writer.full:
             self._close("full")
 

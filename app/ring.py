@@ -11,15 +11,16 @@ FIFO = 0  # the sensor's own buffer overflowed before it was read
 RING = 1  # the ring was full
 BUS = 2  # the sensor could not be read for too long
 CAUSES = ("fifo", "ring", "bus")
-NO_ANCHOR = -1  # for ``ahead``: this block's time says nothing about a frame number
+NO_ANCHOR = -(1 << 29)  # for ``ahead``: this block's time says nothing about a frame number
 
 
 class Block:
     """A run of frames: ``view`` (whole memoryview, uint8), ``n_frames`` of it used, and what is known about their
     place.
 
-    ``t_lo``, ``t_hi``: when the chip's fill level was read. ``ahead``: frames that then waited in the chip behind this
-    block's last one, or NO_ANCHOR. ``lost``: frames lost in front of the first one, by cause (FIFO, RING, BUS).
+    Its anchor: at the time ``t_lo``, ``t_hi`` the newest frame in the chip was ``ahead`` frames behind this block's
+    last one (negative: inside it), or NO_ANCHOR; ``late``: by how many us, in the time base's opinion, that is late.
+    ``lost``: frames lost in front of the first one, by cause (FIFO, RING, BUS).
     """
 
     def __init__(self, n_bytes):
@@ -28,6 +29,7 @@ class Block:
         self.t_lo = 0
         self.t_hi = 0
         self.ahead = 0
+        self.late = 0
         self.lost = [0, 0, 0]
 
 
@@ -60,7 +62,7 @@ class BlockRing:
             return self._spare
         return self._blocks[self._head % self._n].view
 
-    def commit(self, n_frames, t_lo, t_hi, ahead, into):
+    def commit(self, n_frames, t_lo, t_hi, ahead, into, late=0):
         """Hand on ``n_frames`` frames in ``into``, the view that ``claim`` lent."""
         if into is self._spare:
             self.dropped += n_frames
@@ -71,6 +73,7 @@ class BlockRing:
         block.t_lo = t_lo
         block.t_hi = t_hi
         block.ahead = ahead
+        block.late = late
         lost = block.lost
         pending = self.pending
         for cause in range(3):

@@ -3,7 +3,9 @@
 import asyncio
 from time import ticks_diff, ticks_ms
 
-from app.ring import BUS, FIFO, NO_ANCHOR, RING
+from app.anchors import Anchors
+from app.ring import BUS, FIFO, RING
+from app.seek import Seek
 
 MASK = 0xFFFFFFF
 PATIENCE_MS = 2000  # so long at least no frames may come before a sensor is set up anew
@@ -16,10 +18,10 @@ class Sampler:
     is full, frames are left in the chip as long as it has room: that is more buffer, for nothing.
     """
 
-    def __init__(self, driver, ring, clock, block_frames):
+    def __init__(self, driver, ring, clock, block_frames, edge=None):
         self.driver = driver
         self.ring = ring
-        self.clock = clock
+        self.anchors = Anchors(clock, driver.rate_hz, edge)
         self.block_frames = block_frames
         self.bus_errors = 0
         self.restarts = 0
@@ -34,6 +36,7 @@ class Sampler:
         self._hold_frames = driver.fifo_frames * 3 // 4
         frames = min(block_frames, max(1, driver.fifo_frames // 4))
         self.period_ms = max(2, int(frames * 1000 / driver.rate_hz))
+        self.seek = Seek(self.anchors, frames, driver.rate_hz)
         self._patience_ms = max(PATIENCE_MS, int(driver.fifo_frames * 1000 / driver.rate_hz))
 
     def drain(self, least):
@@ -41,9 +44,9 @@ class Sampler:
         OSError when the bus fails."""
         driver = self.driver
         ring = self.ring
-        clock = self.clock
+        anchors = self.anchors
         waiting = driver.available()
-        clock.tick()
+        anchors.look(waiting)
         if waiting:
             self._alive_ms = ticks_ms()
             self._made = driver.produced()
@@ -61,13 +64,13 @@ class Sampler:
                 break
             self._handed = (self._handed + got) & MASK
             waiting -= got
-            if got < self.block_frames and waiting > 0:
-                # It stopped in front of a loss: how far "ahead" reaches is not known. Ask the chip again.
-                ring.commit(got, clock.lo, clock.hi, NO_ANCHOR, view)
+            is_short = got < self.block_frames and waiting > 0
+            anchors.place(lost, got, -1 if is_short else waiting)
+            ring.commit(got, anchors.lo, anchors.hi, anchors.ahead, view, anchors.late)
+            if is_short:  # it stopped in front of a loss: how far that block was behind is not known, ask again
                 waiting = driver.available()
-                clock.tick()
-            else:
-                ring.commit(got, clock.lo, clock.hi, waiting, view)
+                anchors.look(waiting)
+        anchors.rest(driver, waiting)
         self._bus_failing = False
         return waiting
 
@@ -105,7 +108,7 @@ class Sampler:
             self._restart()
 
     def _restart(self):
-        """Set up anew a sensor that vanished or lost its settings. What it made meanwhile is an estimate by the clock."""
+        """Set up anew a sensor that vanished or lost its settings. What it made meanwhile the clock estimates."""
         missed = int(ticks_diff(ticks_ms(), self._alive_ms) * self.driver.rate_hz / 1000)
         try:
             self.driver.start()
@@ -120,14 +123,18 @@ class Sampler:
 
     def _lose_rest(self, more, cause):
         """What the sensor made and nobody got is lost, and ``more``."""
-        self.ring.lose(((self._made - self._handed) & MASK) + more, cause)
+        lost = ((self._made - self._handed) & MASK) + more
+        self.anchors.skip(lost)
+        self.ring.lose(lost, cause)
 
     async def run(self):
         """Poll for ever; end by cancelling."""
+        seek = self.seek
         while True:
             self.try_drain(self.block_frames)
             self.revive()
-            await asyncio.sleep_ms(self.period_ms)
+            await asyncio.sleep_ms(seek.pause_ms(self.period_ms))
+            seek.meet()
 
     def stop(self):
         """Stop the sensor. Frames that it made up to the last drain, and that were not taken, are counted as lost."""

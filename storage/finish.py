@@ -4,6 +4,7 @@ The writer uses it for a segment that ends early, recovery for one that lost pow
 """
 
 import hashlib
+import math
 import os
 from binascii import hexlify
 
@@ -104,6 +105,7 @@ def sidecar(info, segment, before, dropped):
         gaps.append([number + at, lost, cause])
         number += lost or 0
     anchors = [[first_frame + offset, t_us] for offset, t_us in segment["anchors"]]
+    rate_hz, residual_us = line(anchors, gaps)
     return {
         "format": 1,
         "device": segment["device"],
@@ -118,7 +120,8 @@ def sidecar(info, segment, before, dropped):
         "units": info.units,
         "scale": info.scale,
         "rate_hz": info.rate_hz,
-        "rate_measured_hz": _rate(anchors, gaps),
+        "rate_measured_hz": rate_hz,
+        "residual_us": residual_us,
         "anchors": anchors,
         "gaps": gaps,
         "clock_fixes": segment["clock_fixes"],
@@ -147,15 +150,33 @@ def running(before, frames, gaps, dropped):
     return {"expected": expected, "stored": stored - dropped, "lost": lost, "unknown": unknown}
 
 
-def _rate(anchors, gaps):
-    """-> frames per second between first and last anchor; None when they are under 1 s apart or a gap is unknown."""
-    if len(anchors) < 2:
-        return None
-    frames = anchors[-1][0] - anchors[0][0]
-    span_us = anchors[-1][1] - anchors[0][1]
-    if span_us < 1000000 or frames <= 0:
-        return None
+def line(anchors, gaps):
+    """-> (frames per second, rms distance of the anchors from the line in us); (None, None) when they are under 1 s
+    apart or a gap is unknown.
+
+    Anchors are late, never early: the line runs under them, along the edge of their convex hull below the middle.
+    """
+    if len(anchors) < 2 or anchors[-1][1] - anchors[0][1] < 1000000 or anchors[-1][0] <= anchors[0][0]:
+        return None, None
     for frame, lost, _ in gaps:
         if lost is None and anchors[0][0] < frame <= anchors[-1][0]:
-            return None
-    return frames * 1000000 / span_us
+            return None, None
+    twice_middle = anchors[0][0] + anchors[-1][0]
+    left = lowest = anchors[0]
+    right = anchors[-1]
+    while lowest:
+        frames = right[0] - left[0]
+        us = right[1] - left[1]
+        lowest = None
+        deepest = total = 0
+        for anchor in anchors:
+            height = (anchor[1] - left[1]) * frames - us * (anchor[0] - left[0])  # above the line, times frames
+            total += height * height
+            if height < deepest:
+                deepest = height
+                lowest = anchor
+        if lowest and 2 * lowest[0] <= twice_middle:
+            left = lowest
+        elif lowest:
+            right = lowest
+    return frames * 1000000 / us, round(math.sqrt(total / len(anchors)) / frames, 1)

@@ -43,7 +43,7 @@ class SegmentWriter:
         self._block_size = spool.space.block_size
         self._views = {}  # length of a chunk -> that much of the stage, as a view made once
         self._make_views()
-        self._anchors = array.array("i", bytes(12 * MAX_ANCHORS))  # offset, t_lo, t_hi each
+        self._anchors = array.array("i", bytes(16 * MAX_ANCHORS))  # offset, t_lo, t_hi, late each
         self._journal = Journal()
         self._journal_path = "%s/%s.jnl" % (spool.session_path, info.name)
         self._ledger = None  # running, up to the last finished segment
@@ -71,7 +71,7 @@ class SegmentWriter:
         self._offset = 0
         self._next_chunk()
         self._n_anchors = 0
-        self._stride = 1  # of the anchors offered every stride-th is kept
+        self._stride = 1  # of so many anchors offered one after the other the tightest is kept
         self._offered = 0
         self._chunks_to_note = 0
 
@@ -197,31 +197,39 @@ class SegmentWriter:
         """Number of the next frame, counted from the segment's first, lost ones included."""
         return self.frames + self._lost
 
-    def anchor(self, offset, t_lo, t_hi):
-        """Frame number `offset`, counted like `position`, was the newest in the sensor at t_us = t_hi << 30 | t_lo."""
+    def anchor(self, offset, t_lo, t_hi, late=0):
+        """Frame number `offset`, counted like `position`, was the newest in the sensor at t_us = t_hi << 30 | t_lo.
+
+        Of neighbours, those stay that are the least `late` (us; negative: early): see app/timebase.py.
+        """
         offset -= self._ahead
         self._journal.anchor(offset, t_lo, t_hi)
-        self._offered += 1
-        if self._offered < self._stride and self._n_anchors:
-            return
-        self._offered = 0
-        if self._n_anchors == MAX_ANCHORS:
-            self._thin()
         anchors = self._anchors
-        i = 3 * self._n_anchors
-        anchors[i] = offset
-        anchors[i + 1] = t_lo
-        anchors[i + 2] = t_hi
-        self._n_anchors += 1
+        if self._offered == self._stride:
+            self._offered = 0
+        if not self._offered:
+            if self._n_anchors == MAX_ANCHORS:
+                self._thin()
+            self._n_anchors += 1
+        i = 4 * self._n_anchors - 4
+        if not self._offered or late < anchors[i + 3]:
+            anchors[i] = offset
+            anchors[i + 1] = t_lo
+            anchors[i + 2] = t_hi
+            anchors[i + 3] = late
+        self._offered += 1
 
     def _thin(self):
-        """Keep every second anchor, and from now on half as many."""
+        """Keep the tighter one of each two anchors, and from now on half as many."""
         anchors = self._anchors
-        i = 3
-        while i < 3 * MAX_ANCHORS // 2:
-            k = i // 3 * 6 + i % 3
-            anchors[i] = anchors[k]
-            i += 1
+        i = 0
+        while i < 2 * MAX_ANCHORS:
+            k = i // 4 * 8
+            if anchors[k + 7] < anchors[k + 3]:
+                k += 4
+            for word in range(4):
+                anchors[i + word] = anchors[k + word]
+            i += 4
         self._n_anchors = MAX_ANCHORS // 2
         self._stride *= 2
 
@@ -288,6 +296,8 @@ class SegmentWriter:
 
     def _sidecar(self, frames, reason):
         anchors = self._anchors
+        if self._offered < self._stride and self._n_anchors > 2:
+            self._n_anchors -= 1  # the last one was chosen from fewer
         segment = {
             "device": self._spool.device,
             "session": self._spool.session,
@@ -297,7 +307,7 @@ class SegmentWriter:
             "noted": self._journal.noted(),
             "anchors": [
                 (anchors[i] + self._ahead, anchors[i + 2] << 30 | anchors[i + 1])
-                for i in range(0, 3 * self._n_anchors, 3)
+                for i in range(0, 4 * self._n_anchors, 4)
             ],
             "clock_fixes": self._spool.clock_fixes,
             "reason": reason,
