@@ -2,6 +2,7 @@
 
 import time
 
+
 class Edge:
     """Notes when the FIFO reached `watermark` frames. Producer: the interrupt; consumer: the sampler, which calls `arm`
     behind each drain and `age_us` at the next one.
