@@ -10,6 +10,11 @@ if __name__ == "__main__":
     try:
         from host.commands import main
 
-        sys.exit(main(sys.argv[1:]))
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+        sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # nobody reads any more (`| head`)
+        sys.stdout = None
+        sys.exit(141)

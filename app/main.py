@@ -4,7 +4,7 @@ import asyncio
 import gc
 import sys
 
-from app import status
+from app import network, status
 from app.clock import Clock
 from app.parts import build_streams
 from app.session import Session
@@ -45,8 +45,15 @@ class Board:
             "absent": absent,
         }
         self.session = Session(self.spool, self.streams, self.clock, facts)
-        self.shipper = _shipper(config.get("upload"), secrets, self.spool)
+        upload = config["upload"]
+        self.wifi = network.wifi(config["network"]["wifi"], secrets, status.log) if upload else None
+        self.shipper = network.shipper(upload, secrets, self.spool, self.wifi, status.log) if upload else None
         self.duration_s = config["schedule"]["duration_s"]
+
+
+    def snapshot(self, state):
+        """-> the status as a dict."""
+        return status.snapshot(state, self.session, self.spool, self.shipper, self.wifi)
 
 
 def _first_line(path):
@@ -55,24 +62,6 @@ def _first_line(path):
             return file.readline().strip()
     except OSError:
         return None
-
-
-def _shipper(upload, secrets, spool):
-    """-> the task that ships the spool, or None when nothing is to be uploaded."""
-    if not upload or not upload.get("https"):
-        return None
-    from transport.backoff import Backoff
-    from transport.https import Https
-    from transport.shipper import Shipper
-
-    https = upload["https"]
-    ca = None
-    if https["ca_file"]:
-        with open(https["ca_file"], "rb") as file:
-            ca = file.read()
-    transport = Https(spool, url=https["url"], ca=ca, token=secrets.get("https_token"), timeout_s=upload["timeout_s"])
-    backoff = Backoff(upload["backoff_min_s"], upload["backoff_max_s"])
-    return Shipper(spool, transport, interval_s=upload["interval_s"], backoff=backoff)
 
 
 async def _watch(board):
@@ -84,7 +73,7 @@ async def _watch(board):
         await asyncio.sleep_ms(100)
         ticks += 1
         if ticks % 10 == 0:
-            status.show(status.snapshot("recording", session, board.spool, board.shipper))
+            status.show(board.snapshot("recording"))
         if session.failure:
             return "error"
         if board.duration_s is not None and session.seconds() >= board.duration_s:
@@ -100,20 +89,26 @@ async def _record(board):
     """One session from begin to the last upload."""
     board.session.begin()
     status.log("session %s: %s" % (board.session.name, ", ".join(stream.name for stream in board.streams)))
+    joining = asyncio.create_task(board.wifi.run()) if board.wifi else None
     shipping = asyncio.create_task(board.shipper.run()) if board.shipper else None
     reason = await _watch(board)
     await board.session.end(reason)
-    await _finish(board, shipping)
-
-
-async def _finish(board, shipping):
-    status.show(status.snapshot("shipping", board.session, board.spool, board.shipper))
-    if board.shipper:
-        shipping.cancel()
-        await asyncio.sleep_ms(0)
+    status.show(board.snapshot("shipping"))
+    if shipping:
+        await _cancel(shipping)
         await board.shipper.drain(SHIP_AT_END_S)
         await board.shipper.close()
-    status.show(status.snapshot("done", board.session, board.spool, board.shipper))
+    if joining:
+        await _cancel(joining)
+    status.show(board.snapshot("done"))
+
+
+async def _cancel(task):
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
 
 
 def _configuration():
@@ -163,7 +158,11 @@ def run():
     """Boot the recorder. -> exit code: 0 = recorded and closed, 1 = a sensor, the flash or the code failed, 2 = the
     configuration.
     """
-    board = _board()
+    try:
+        board = _board()
+    except OSError as error:
+        status.log("the flash does not work, or has no room: %s" % error)
+        return 1
     if board is None:
         return 2
     if not board.streams:

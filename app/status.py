@@ -12,7 +12,7 @@ def log(text):
     print("motelog:", text)
 
 
-def snapshot(state, session, spool, shipper):
+def snapshot(state, session, spool, shipper, wifi):
     """-> dict: the board's state in plain numbers."""
     status = {"state": state, "heap_free": gc.mem_free(), "spool": spool.status()}
     if session and session.name:
@@ -21,6 +21,8 @@ def snapshot(state, session, spool, shipper):
         status["streams"] = {stream.name: _stream(stream) for stream in session.streams}
     if shipper:
         status["upload"] = shipper.status()
+    if wifi:
+        status["wifi"] = wifi.status()
     return status
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from host import certs
+from host import certs, mistakes
 from host.collector import Collector
 
 REFRESH_S = 0.5
@@ -45,8 +45,7 @@ def run(args: argparse.Namespace) -> int:
         identity = certs.make(args.cert_dir or Path.home() / ".config/motelog/collector", list(dict.fromkeys(hosts)))
         asyncio.run(_serve(args, token, hosts, identity))
     except (ValueError, OSError) as error:  # CertError is a ValueError
-        print(f"collect: {error}", file=sys.stderr)
-        return 2
+        return mistakes.report("collect", _told(args, error), args.json)
     return 0
 
 
@@ -85,6 +84,16 @@ def _table(status: dict) -> Table:
         seen, session = device["last_seen"] or "not since the start", device["latest_session"] or "-"
         table.add_row(name, seen, session, str(device["segments"]), *map(str, numbers))
     return table
+
+
+def _told(args, error: Exception) -> str:
+    """The mistake in a sentence; what a socket says names neither host nor port."""
+    text = mistakes.told(error)
+    if isinstance(error, socket.gaierror):
+        return f"--host {args.host}: {text}"
+    if isinstance(error, OSError) and error.filename is None:
+        return f"port {args.port} of {args.host or 'this machine'}: {text}"
+    return text
 
 
 def _read_token(path: Path | None) -> str | None:

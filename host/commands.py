@@ -8,8 +8,11 @@ the configuration is, 130 interrupted.
 import argparse
 import difflib
 import importlib
+import json
 import os
+import signal
 import sys
+from typing import NoReturn
 
 from host import environment
 
@@ -53,9 +56,11 @@ def main(argv: list[str]) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     """Import the command's file and call it."""
     module, summary = COMMANDS[name]
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         command = importlib.import_module(f"host.{module}")
-        parser = argparse.ArgumentParser(f"deploy.py {name}", description=f"{summary[0].upper()}{summary[1:]}.")
+        parser = Parser(f"deploy.py {name}", description=f"{summary[0].upper()}{summary[1:]}.")
+        parser.as_json = "--json" in arguments
         command.add_arguments(parser)
         return command.run(parser.parse_args(arguments))
     except ModuleNotFoundError as error:
@@ -67,6 +72,22 @@ def _run(name: str, arguments: list[str]) -> int:
             f"{SYSTEM_PYTHON} (MOTELOG_PYTHON=system) out.", file=sys.stderr,
         )
         return 2
+
+
+def _terminated(*_) -> NoReturn:
+    """As with Ctrl-C, whatever was started or made for the moment goes as well."""
+    sys.exit(143)
+
+
+class Parser(argparse.ArgumentParser):
+    """Of one command. A wrong call gets a JSON object, too, if JSON was asked for (`as_json`)."""
+
+    as_json = False
+
+    def error(self, message: str) -> NoReturn:
+        if self.as_json:
+            print(json.dumps({"ok": False, "error": message}))
+        super().error(message)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from host import certs, demo_plan, plot, verify
+from host import certs, demo_plan, mistakes, plot, verify
 from host.collector import Collector
 from host.dataset import Dataset, DatasetError
+from host.store import Store
 from host.virtual import VirtualBoard
 
 GRACE_S = 150  # beyond the recording itself: boot, last upload, close
@@ -47,25 +48,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
-    try:
-        with tempfile.TemporaryDirectory(prefix="motelog-demo-") as work:
+    with tempfile.TemporaryDirectory(prefix="motelog-demo-") as work:
+        try:
             plan = demo_plan.make(args, Path(work))
-            summary = asyncio.run(_record(args, plan, Path(work), console))
-    except demo_plan.PlanError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 2
+            Store(args.out).prepare()
+        except (demo_plan.PlanError, OSError) as error:
+            return mistakes.report("demo", error, args.json)
+        summary = asyncio.run(_record(args, plan, Path(work), console))
     _examine(args, plan, summary)
     if args.json:
         print(json.dumps(summary, indent=2))
     else:
-        _show(summary, console)
+        _show(summary)
     return 0 if summary["ok"] else 1
 
 
 async def _record(args, plan, work: Path, console: Console) -> dict:
     """Run collector and board to the end. -> what happened, as far as the board and the collector know."""
     identity = certs.make(work / "certs", ["localhost", "127.0.0.1"])
-    args.out.mkdir(parents=True, exist_ok=True)
     collector = Collector(args.out, token=plan.token)
     port = await collector.start("127.0.0.1", 0, identity.server_context())
     plan.config["upload"]["https"]["url"] = f"https://127.0.0.1:{port}"
@@ -115,7 +115,7 @@ def _examine(args, plan, summary: dict) -> None:
     """Verify and plot the data set, compare it with what the sensors were fed with, and say whether all of it is
     right.
     """
-    summary.update(out=str(args.out), ok=False, streams={})
+    summary.update(out=str(args.out), ok=False, streams={}, lost=0)
     try:
         report = verify.verify(args.out)
     except DatasetError as error:
@@ -126,9 +126,10 @@ def _examine(args, plan, summary: dict) -> None:
     if session is not None:
         summary["streams"] = {stream.name: _stream(stream, plan) for stream in session.streams.values()}
         summary["plot"] = str(plot.session_png(session, args.out / f"{summary['session']}.png"))
+    summary["lost"] = sum(sum(stream["lost"].values()) for stream in summary["streams"].values())
     same = all(stream["source"].get("identical") is not False for stream in summary["streams"].values())
     complete = set(summary["streams"]) == set(plan.config["streams"])
-    summary["ok"] = summary["exit_code"] == 0 and report.ok and same and complete
+    summary["ok"] = summary["exit_code"] == 0 and report.ok and same and complete and not summary["lost"]
 
 
 def _stream(stream, plan) -> dict:
@@ -144,36 +145,33 @@ def _stream(stream, plan) -> dict:
     }
 
 
-def _show(summary: dict, console: Console) -> None:
-    table = Table(title=f"Session {summary['session']}", title_justify="left")
-    for heading in (
-        "stream",
-        "expected",
-        "stored",
-        "lost",
-        "segments",
-        "rate set",
-        "rate measured",
-        "compared with its source",
-    ):
-        table.add_column(heading, justify="left" if heading in ("stream", "compared with its source") else "right")
-    for name, stream in summary["streams"].items():
-        measured = stream["rate_measured_hz"]
-        table.add_row(
-            name,
-            str(stream["expected"]),
-            str(stream["frames"]),
-            str(sum(stream["lost"].values())),
-            str(stream["segments"]),
-            f"{stream['rate_hz']:g} Hz",
-            f"{measured:.3f} Hz" if measured else "-",
-            stream["source"]["text"],
-        )
-    Console().print(table)
+def _show(summary: dict) -> None:
+    """The summary on standard output, for 80 columns."""
+    if summary["streams"]:
+        _show_streams(summary)
     for finding in summary["verify"]["findings"]:
         print(f"{finding['level']}: {finding['file']}: {finding['what']}")
     print(f"Data set: {summary['out']}   verified: {'yes' if summary['verify']['ok'] else 'NO'}")
     if "plot" in summary:
         print(f"Picture:  {summary['plot']}")
-    if not summary["ok"]:
-        print("The demo did not end as it should; the board's last words:", *summary["log"][-5:], sep="\n  ")
+    if summary["ok"]:
+        return
+    print("The demo did not end as it should.")
+    if summary["lost"]:
+        print(f"Frames lost, all of them in the ledger: {summary['lost']}")
+    if trouble := summary["board"].get("upload", {}).get("last_error"):
+        print(f"The last trouble of the upload: {trouble}")
+    print("The board's last words:", *summary["log"][-5:], sep="\n  ")
+
+
+def _show_streams(summary: dict) -> None:
+    table = Table("stream", title=f"Session {summary['session']}", title_justify="left")
+    for heading in ("expected", "stored", "lost", "files", "Hz set", "Hz measured"):
+        table.add_column(heading, justify="right")
+    for name, stream in summary["streams"].items():
+        counts = stream["expected"], stream["frames"], sum(stream["lost"].values()), stream["segments"]
+        measured = stream["rate_measured_hz"]
+        table.add_row(name, *map(str, counts), f"{stream['rate_hz']:g}", f"{measured:.3f}" if measured else "-")
+    Console().print(table)
+    for name, stream in summary["streams"].items():
+        print(f"{name} is {stream['source']['text']}")

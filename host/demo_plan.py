@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from host import check
+from config.chips import CHIPS
+from host import check, mistakes
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "examples" / "virtual.json"
 IMU_RATE_RATIO = 1.0213  # an LSM6DSOX may be off by a few percent; the recorder must find out
 MIC_RATE_RATIO = 1.0  # I2S is clocked by the board itself
 I2C_BITS_PER_WORD = 9 * 7  # one tagged FIFO word on the wire
 I2C_BITS_PER_S = 400_000
+FLASH_KB = (256, 65536)  # the code alone takes 150 KB; the image is a file on the laptop, held in its memory
 SPI = {"kind": "spi", "id": 1, "sck": 18, "mosi": 23, "miso": 19, "freq_hz": 8_000_000}
 
 
@@ -69,8 +71,7 @@ class Plan:
 
 def make(args, work: Path) -> Plan:
     """-> the plan for ``deploy.py demo``'s arguments. Raises PlanError."""
-    if not 0.5 <= args.seconds <= 86400:
-        raise PlanError(f"--seconds {args.seconds:g}: from 0.5 to 86400")
+    _check_numbers(args)
     imu = _imu_source(args.imu, args.imu_rate)
     mic, mic_rate = _mic_source(args.mic, args.mic_rate)
     config = json.loads(EXAMPLE.read_text())
@@ -93,34 +94,63 @@ def make(args, work: Path) -> Plan:
     return Plan(config, _world(args, config, work), token, {"imu": imu, "mic": mic})
 
 
+def _check_numbers(args) -> None:
+    """Before anything is synthesised or resampled: each number is one that the board can do."""
+    if not 0.5 <= args.seconds <= 86400:
+        raise PlanError(f"--seconds {args.seconds:g}: from 0.5 to 86400")
+    if not FLASH_KB[0] <= args.flash_kb <= FLASH_KB[1]:
+        raise PlanError(f"--flash-kb {args.flash_kb}: from {FLASH_KB[0]} to {FLASH_KB[1]}")
+    rates = CHIPS["lsm6dsox"]["rates_hz"]
+    if args.imu_rate not in (*rates, *CHIPS["lsm6dsox"]["same_rate_hz"]):
+        raise PlanError(f"--imu-rate {args.imu_rate:g}: the LSM6DSOX has {', '.join(f'{rate:g}' for rate in rates)}")
+    if args.mic_rate is not None:
+        _check_mic_rate(args.mic_rate, f"--mic-rate {args.mic_rate}")
+
+
+def _check_mic_rate(rate_hz: int, where: str) -> None:
+    lowest, highest = CHIPS["i2s_mic"]["min_rate_hz"], CHIPS["i2s_mic"]["max_rate_hz"]
+    if not lowest <= rate_hz <= highest:
+        raise PlanError(f"{where}: from {lowest} to {highest} Hz")
+
+
 def _imu_source(path: Path | None, rate_hz: float) -> Source:
     if path is None:
         return Source("imu", None, _motion(rate_hz))
     try:
-        frames = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise PlanError(f"--imu {path}: not a readable .npy file ({error})") from None
+        frames = _load_npy(path)
+    except (OSError, ValueError, MemoryError) as error:
+        raise PlanError(f"--imu {mistakes.about(path, error, 'not a readable .npy file')}") from None
     if frames.dtype != np.dtype("<i2") or frames.ndim != 2 or frames.shape[1] not in (3, 6) or not len(frames):
         raise PlanError(f"--imu {path}: is {frames.dtype} {frames.shape}; int16 (n, 3) or (n, 6) with n > 0 is needed")
     return Source("imu", path, np.ascontiguousarray(frames))
 
 
+def _load_npy(path: Path) -> np.ndarray:
+    """OSError or ValueError when it is not a .npy file; `numpy.load` would guess at pickles and .npz."""
+    with path.open("rb") as file:
+        if file.read(6) != np.lib.format.MAGIC_PREFIX:
+            raise ValueError("it does not begin like one")
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
 def _mic_source(path: Path | None, rate_hz: int | None) -> tuple[Source, int]:
     if path is None:
-        rate_hz = rate_hz or 16000
+        rate_hz = 16000 if rate_hz is None else rate_hz
         return Source("mic", None, _sound(rate_hz)), rate_hz
     try:
         with wave.open(str(path), "rb") as file:
             channels, width, file_rate, n = file.getparams()[:4]
             data = file.readframes(n)
     except (OSError, EOFError, wave.Error) as error:
-        raise PlanError(f"--mic {path}: not a readable .wav file ({error})") from None
+        raise PlanError(f"--mic {mistakes.about(path, error, 'not a readable .wav file')}") from None
     if channels != 1 or width != 2 or not data:
         raise PlanError(
             f"--mic {path}: {channels} channel(s) of {8 * width} bits, {n} frames; mono 16-bit with frames is needed"
         )
     frames = np.frombuffer(data[: len(data) // 2 * 2], "<i2").reshape(-1, 1)
     if rate_hz in (None, file_rate):
+        _check_mic_rate(file_rate, f"--mic {path}: has {file_rate} Hz, name another --mic-rate")
         return Source("mic", path, frames), file_rate
     return Source("mic", path, _resample(frames, file_rate, rate_hz), resampled_from_hz=file_rate), rate_hz
 

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from host import mistakes
 from host.dataset import Dataset, DatasetError, Session, Stream
 
 BINS = 1600  # about one per pixel of a panel
@@ -40,17 +41,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         sessions = Dataset(args.dataset).sessions
         if args.out and len(sessions) > 1:
-            print(
-                f"plot: {args.dataset} holds {len(sessions)} sessions, --out takes one: name its folder",
-                file=sys.stderr,
-            )
-            return 2
+            what = f"{args.dataset} holds {len(sessions)} sessions, --out takes one: name its folder"
+            return mistakes.report("plot", what, args.json)
         pictures = [
             session_png(session, args.out or session.path.parent / f"{session.name}.png") for session in sessions
         ]
     except (DatasetError, OSError) as error:
-        print(f"plot: {error}", file=sys.stderr)
-        return 2
+        return mistakes.report("plot", error, args.json)
     damaged = [f"{s.device}/{s.name}/{f.file}: {f.what}" for s in sessions for f in s.findings]
     if args.json:
         print(json.dumps({"pictures": [str(picture) for picture in pictures], "unreadable": damaged}, indent=2))

@@ -5,7 +5,6 @@ accounted for?
 import argparse
 import dataclasses
 import json
-import sys
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from host import mistakes
 from host.checks import check_session
 from host.dataset import Dataset, DatasetError, Finding, Session, Stream
 
@@ -80,8 +80,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         report = verify(args.dataset)
     except DatasetError as error:
-        print(f"verify: {error}", file=sys.stderr)
-        return 2
+        return mistakes.report("verify", error, args.json)
     if args.json:
         print(json.dumps(report.as_dict(), indent=2))
     else:

@@ -184,10 +184,14 @@ class Spool:
 
     # --- the transport's side
 
-    def pending(self, limit=32):
-        """-> the oldest names that wait to be acknowledged, in their order, at most `limit`."""
+    def pending(self, limit=32, skip=()):
+        """-> the oldest names that wait to be acknowledged, in their order, at most `limit`, those in the containers
+        `skip` left out.
+        """
         names = []
         for name, _ in self.waiting():
+            if any([name in known for known in skip]):
+                continue
             names.append(name)
             if len(names) == limit:
                 break
@@ -205,6 +209,10 @@ class Spool:
                     yield prefix + stem, "%s/%s" % (folder, stem)
             if self._is_due(path, "ledger.json"):
                 yield prefix + "ledger.json", path + "/ledger"
+
+    def is_pending(self, name):
+        """-> whether a name waits to be acknowledged."""
+        return self._locate(name) is not None
 
     def _is_due(self, path, document):
         return bool(files.size_of("%s/%s" % (path, document))) and not files.exists(acknowledged(path, document))

@@ -14,17 +14,19 @@ class Shipper:
     lets the others pass: in conflict it stays where it is, otherwise it gets its next turn when nothing else waits.
 
     `backoff` has `next_ms()` and `reset()` (see `Backoff`). `interval_s` is the time between two looks at an empty
-    spool.
+    spool. `link` has `is_up()`: while there is no network at all, nothing is tried, so that nothing counts as a failure
+    and shipping goes on as soon as the network is back. None: there is always one.
     """
 
-    def __init__(self, spool, transport, *, interval_s, backoff):
+    def __init__(self, spool, transport, *, interval_s, backoff, link=None):
         self._spool = spool
         self._transport = transport
         self._interval_ms = max(1, int(interval_s * 1000))
         self._backoff = backoff
+        self._link = link
         self._lock = asyncio.Lock()  # one user of the transport at a time
         self._stopping = False
-        self.state = "idle"  # connecting, shipping, waiting (for something to ship), backing off, stopped
+        self.state = "idle"  # connecting, shipping, waiting (for something to ship), backing off, no network, stopped
         self.attempts = 0  # names tried
         self.acknowledged = 0  # names
         self.failures = 0  # rounds that ended in an error
@@ -67,7 +69,7 @@ class Shipper:
         except asyncio.TimeoutError:
             pass
         self.state = "idle"
-        return len(self._spool.pending())
+        return sum(1 for _ in self._spool.waiting())
 
     def stop(self):
         """Lets `run` and `drain` end after the name that is just being shipped. To end at once, cancel their task."""
@@ -86,7 +88,10 @@ class Shipper:
                 await self._wait(self._backoff.next_ms(), ok)
 
     async def _round(self):
-        """Tries each waiting name once. -> (whether names are left that may yet be shipped, whether all went well)."""
+        """Tries waiting names, each once. -> (whether any that may yet be shipped are left, whether all went well)."""
+        while self._link and not self._link.is_up() and not self._stopping:
+            self.state = "no network"
+            await asyncio.sleep_ms(_SLICE_MS)
         async with self._lock:
             try:
                 await self._ship(self._waiting())
@@ -114,14 +119,12 @@ class Shipper:
                 self.last_error = transport.conflicts.get(name) or transport.refused.get(name)
 
     def _waiting(self):
-        """The pending names to try: not those in conflict, and those refused last time only if there are no others."""
-        transport = self._transport
-        pending = self._spool.pending()
-        for known in (transport.conflicts, transport.refused):
-            for name in [name for name in known if name not in pending]:
+        """The oldest names to try: not those in conflict, and those refused last time only if there are no others."""
+        conflicts, refused = self._transport.conflicts, self._transport.refused
+        for known in (conflicts, refused):
+            for name in [name for name in known if not self._spool.is_pending(name)]:
                 del known[name]  # the spool gave it up
-        waiting = [name for name in pending if name not in transport.conflicts]
-        return [name for name in waiting if name not in transport.refused] or waiting
+        return self._spool.pending(skip=(conflicts, refused)) or self._spool.pending(skip=(conflicts,))
 
     async def _wait(self, ms, ok):
         """Sleeps, but notices `stop`.

@@ -25,8 +25,14 @@ class Spool:
         self._events = events
         self.opened = []
 
-    def pending(self):
-        return [name for name, _ in self._names]
+    def pending(self, limit=32, skip=()):
+        return [name for name, _ in self._names if not any([name in known for known in skip])][:limit]
+
+    def waiting(self):
+        return iter(self._names)
+
+    def is_pending(self, name):
+        return name in [other for other, _ in self._names]
 
     async def add(self, ms, names):
         """More names, after a while."""

@@ -14,8 +14,14 @@ class Spool:
         self.names = list(names)
         self.log = []
 
-    def pending(self):
-        return list(self.names)
+    def pending(self, limit=32, skip=()):
+        return [name for name in self.names if not any([name in known for known in skip])][:limit]
+
+    def waiting(self):
+        return iter([(name, name) for name in self.names])
+
+    def is_pending(self, name):
+        return name in self.names
 
     def acknowledge(self, name):
         self.log.append("ack " + name)
@@ -94,6 +100,47 @@ def test_conflict_is_tried_once_and_not_waited_for():
     spool.names.remove("b")  # the spool dropped it
     asyncio.run(shipper.drain(5))
     assert transport.conflicts == {}
+
+
+def test_bug_many_names_in_conflict_hid_the_rest():
+    """The spool names 32 at a time: with 32 of them in conflict, nothing else was ever shipped or counted."""
+    names = ["n%02d" % i for i in range(80)]
+    plan = {name: ["conflict"] for name in names[:40]}
+    spool, _, shipper = make(*names, **plan)
+    assert asyncio.run(shipper.drain(5)) == 40
+    assert spool.names == names[:40]
+    assert shipper.acknowledged == 40 and shipper.attempts == 80
+
+
+def test_bug_many_refused_names_hid_the_rest():
+    names = ["n%02d" % i for i in range(80)]
+    plan = {name: ["refused"] for name in names[:40]}
+    spool, _, shipper = make(*names, **plan)
+    assert asyncio.run(shipper.drain(5)) == 0
+    assert spool.log[40:120] == [what + name for name in names[40:] for what in ("put ", "ack ")]
+
+
+def test_without_a_network_nothing_is_tried_and_nothing_fails():
+    class Link:
+        up = False
+
+        def is_up(self):
+            return self.up
+
+    spool = Spool("a")
+    link = Link()
+    shipper = Shipper(spool, Transport(spool), interval_s=9, backoff=Backoff(100, 100), link=link)
+
+    async def later():
+        task = asyncio.create_task(shipper.drain(5))
+        await asyncio.sleep_ms(250)
+        seen = shipper.status()
+        link.up = True
+        return seen, await task
+
+    seen, left = asyncio.run(later())
+    assert seen["state"] == "no network" and seen["attempts"] == seen["failures"] == 0 and left == 0
+    assert asyncio.run(Shipper(spool, None, interval_s=9, backoff=None, link=Link()).drain(0.05)) == 0
 
 
 def test_refused_name_gets_its_turn_after_the_others():

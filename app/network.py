@@ -1,0 +1,58 @@
+"""Builds what ships the spool. What is wrong here is said, and the board records all the same."""
+
+import os
+
+from transport.errors import CONFIG, TransportError
+
+MAX_CA_BYTES = 8192  # a certificate of 4096 bits takes 2 KB as PEM
+
+def wifi(names, secrets, log):
+    """-> the keeper of the Wi-Fi connection, or None when none is configured or this port has no Wi-Fi."""
+    if not names:
+        return None
+    try:
+        import network
+
+        from transport.wifi import Wifi, station
+
+        wlan, failures = station(network)
+    except (ImportError, AttributeError):
+        log("this port has no Wi-Fi: going on without it")
+        return None
+    passwords = secrets["wifi"]
+    networks = [(name, passwords.get(name)) for name in names]
+    return Wifi(wlan, networks, backoff=_backoff(1, 60), failures=failures)
+
+
+def shipper(upload, secrets, spool, link, log):
+    """-> the task that ships the spool over `link` (None: there is always a network), or None when that cannot work."""
+    from transport.https import Https
+    from transport.shipper import Shipper
+
+    https = upload["https"]
+    try:
+        ca = _read(https["ca_file"]) if https["ca_file"] else None
+        transport = Https(spool, url=https["url"], ca=ca, token=secrets["https_token"], timeout_s=upload["timeout_s"])
+    except TransportError as error:
+        log("nothing is uploaded: " + error.message)
+        return None
+    backoff = _backoff(upload["backoff_min_s"], upload["backoff_max_s"])
+    return Shipper(spool, transport, interval_s=upload["interval_s"], backoff=backoff, link=link)
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_CA_BYTES + 1)
+    except OSError as error:
+        raise TransportError(CONFIG, "ca_file %s cannot be read (%s)" % (path, error)) from None
+    if len(data) > MAX_CA_BYTES:
+        raise TransportError(CONFIG, "ca_file %s is longer than %d bytes: no certificate" % (path, MAX_CA_BYTES))
+    return data
+
+
+def _backoff(min_s, max_s):
+    """A back-off with a seed of its own, so that a fleet does not come back in step after an outage."""
+    from transport.backoff import Backoff
+
+    return Backoff(min_s, max_s, seed=int.from_bytes(os.urandom(4), "little"))

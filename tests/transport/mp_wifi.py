@@ -1,0 +1,132 @@
+"""Wi-Fi: the next network when one does not let us in, again when the link is lost, the other tasks never held up."""
+
+import asyncio
+from time import ticks_diff, ticks_ms
+
+import transport.wifi
+from transport.wifi import Wifi, station
+
+
+transport.wifi._POLL_MS = 5  # tests are in a hurry
+
+
+class Wlan:
+    """A station. `answers`: network -> what each status() says after a connect() there; "up" from then on."""
+
+    def __init__(self, **answers):
+        self.answers = answers
+        self.up = False
+        self.log = []
+        self._now = []
+
+    def active(self, on):
+        self.log.append("on" if on else "off")
+
+    def connect(self, name, *password):
+        assert not self.up, "connect() in a network"
+        self.log.append((name,) + password)
+        self._now = list(self.answers[name])
+        if self._now and isinstance(self._now[0], OSError):
+            raise self._now[0]
+
+    def disconnect(self):
+        self.up = False
+        raise OSError("there is nothing to leave")
+
+    def isconnected(self):
+        if self._now and self._now[0] == "up":
+            self.up = True
+            self._now = []
+        return self.up
+
+    def status(self):
+        return self._now.pop(0) if len(self._now) > 1 else self._now[0]
+
+
+class Backoff:
+    def __init__(self):
+        self.log = []
+
+    def next_ms(self):
+        self.log.append("wait")
+        return 5
+
+    def reset(self):
+        self.log.append("reset")
+
+
+def keep(wlan, networks, *, until, timeout_s=0.05):
+    """Run until `until(wifi)` holds, beside a task that must not be held up. -> the Wifi and its back-off's log"""
+    backoff = Backoff()
+    wifi = Wifi(wlan, networks, backoff=backoff, failures={7: "wrong password"}, timeout_s=timeout_s)
+
+    async def watch():
+        task = asyncio.create_task(wifi.run())
+        last = start = ticks_ms()
+        while not until(wifi):
+            await asyncio.sleep_ms(1)
+            now = ticks_ms()
+            assert ticks_diff(now, last) < 100, "another task was held up"
+            assert ticks_diff(now, start) < 5000, (wlan.log, wifi.status())
+            last = now
+        seen = wifi.status()
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            return seen
+
+    return asyncio.run(watch()), backoff.log, wifi
+
+
+def test_the_best_network_is_joined_and_left_at_the_end():
+    wlan = Wlan(home=[1, 1, "up"])
+    seen, waits, wifi = keep(wlan, [("home", "pass word")], until=Wifi.is_up)
+    assert wlan.log == ["on", ("home", "pass word"), "off"], wlan.log
+    assert "wait" not in waits and wifi.state == "off" and not wlan.up
+    assert "pass word" not in str(seen)
+
+
+def test_an_open_network_gets_no_password():
+    wlan = Wlan(cafe=["up"])
+    keep(wlan, [("cafe", None)], until=Wifi.is_up)
+    assert ("cafe",) in wlan.log
+
+
+def test_wrong_password_ends_the_attempt_and_the_next_network_has_its_turn():
+    wlan = Wlan(home=[1, 7], cafe=["up"])
+    start = ticks_ms()
+    seen, _, _ = keep(wlan, [("home", "x"), ("cafe", None)], until=Wifi.is_up, timeout_s=60)
+    assert ticks_diff(ticks_ms(), start) < 3000
+    assert seen["reason"] == "home: wrong password", seen
+
+
+def test_a_silent_network_and_a_failing_radio_are_given_up_and_tried_again_after_a_pause():
+    wlan = Wlan(home=[1], shed=[OSError("Wifi Internal Error")])
+    seen, waits, _ = keep(wlan, [("home", "x"), ("shed", "y")], until=lambda wifi: wlan.log.count(("home", "x")) == 3)
+    assert waits == ["wait", "wait"], waits
+    assert wlan.log.count(("shed", "y")) == 2 and not wlan.up
+
+
+def test_a_lost_link_is_joined_again():
+    wlan = Wlan(home=["up"])
+
+    def twice(wifi):
+        if wifi.joins == 1 and wifi.state == "joined":
+            wlan.up = False
+        return wifi.joins == 2
+
+    seen, waits, _ = keep(wlan, [("home", "x")], until=twice)
+    assert seen["reason"] == "home: the link was lost" and "wait" not in waits and wlan.log.count("on") == 2
+
+
+def test_the_failures_of_a_port_are_those_that_it_has():
+    class Port:
+        STAT_WRONG_PASSWORD = 202
+        STA_IF = 0
+
+        @staticmethod
+        def WLAN(interface):
+            return "station %d" % interface
+
+    assert station(Port) == ("station 0", {202: "wrong password"})
