@@ -374,7 +374,6 @@ class LSM6DSOX:
         burst ends in words without their other half: then (also) behind it. In that case the burst is judged by the
         status in front of it, and the doubt stays for the next one.
         """
-        early = self._doubt  # then what is missing is missing in front of the burst
         level = self._level
         since = self._since
         self._ask()
@@ -395,36 +394,26 @@ class LSM6DSOX:
         self._counted += frames
         behind = full or state[ORPHANS] > 0
         if frames and (self._doubt or self._found):
-            if early or not self._found:
-                self._mark_front()
-            mark = 0 if early else self._found - 1
             if behind:
-                self._place_loss(mark, last, level, since)
+                self._place_loss(last, level, since)
             else:
-                self._place_loss(mark, last, self._level, self._since)
+                self._place_loss(last, self._level, self._since)
             self._doubt = False
             self._overrun = self._overrun and behind
         if behind:
             self._doubt = True
         self._note_reference()
 
-    def _mark_front(self):
-        """See to it that the first mark is in front of the burst."""
-        marks = self._marks
-        if self._found and not marks[0]:
-            return
-        for i in range(2 * self._found - 1, -1, -1):
-            marks[i + 2] = marks[i]
-        marks[0] = 0
-        marks[1] = 0
-        self._found += 1
-
-    def _place_loss(self, mark, last, level, since):
-        """The marks say how many slots are missing, modulo 4: find out how many really, and add the rest at ``mark``.
+    def _place_loss(self, last, level, since):
+        """The marks say how many slots are missing, modulo 4: find how many really, and add the rest at the last.
 
         ``last``: slot counter in front of the burst; ``level``, ``since``: of the status that counts.
         """
         marks = self._marks
+        if not self._found:  # the slot counter does not jump: what is lost lies in front of the burst
+            self._found = 1
+            marks[0] = 0
+            marks[1] = 0
         seen = 0
         for i in range(self._found):
             seen += marks[2 * i + 1]
@@ -439,7 +428,7 @@ class LSM6DSOX:
                 lost = 0
         if lost < seen:
             lost = seen
-        marks[2 * mark + 1] += lost - seen
+        marks[2 * self._found - 1] += lost - seen
         if not lost:
             self._found = 0
         self._counted += lost

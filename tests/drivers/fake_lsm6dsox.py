@@ -31,6 +31,7 @@ class FakeLsm6dsox:
         accel_first=False,
         gyro_delay_slots=0,
         byte_us=22,
+        depth=WORDS,
     ):
         self.address = address
         self.rate_ratio = rate_ratio
@@ -39,6 +40,7 @@ class FakeLsm6dsox:
         self.accel_first = accel_first
         self.gyro_delay_slots = gyro_delay_slots
         self.byte_us = byte_us
+        self.depth = depth
         self.now_us = 0
         self.timestamp_base = 0
         self.before = None  # called as before(register, size) ahead of each read: may stall or raise
@@ -106,7 +108,7 @@ class FakeLsm6dsox:
     def _push(self, sensor, number, xyz):
         if self.registers[0x0A] & 7 != 6:
             return
-        if self.level == WORDS:
+        if self.level == self.depth:
             self.head = (self.head + 1) % WORDS
             self.level -= 1
             self.overrun = True
@@ -158,7 +160,7 @@ class FakeLsm6dsox:
             flags = self.level >> 8
             if self.latched:
                 flags |= 0x08
-            if self.overrun and self.level == WORDS:
+            if self.overrun and self.level == self.depth:
                 flags |= 0x40
             self.latched = False
             return flags
