@@ -2,8 +2,6 @@
 written.
 """
 
-import gc
-
 from app.ring import CAUSES, NO_ANCHOR
 
 ENOSPC = 28  # MicroPython's errno module does not name it
@@ -28,7 +26,6 @@ class Recorder:
         self._done = 0  # frames of the current block that the writer took
         self.errors = 0
         self.last_error = None
-        self.heap_used = 0  # after the collection at the end of a segment
 
     def step(self):
         """Write one block; allocates only where a segment begins or ends. -> False when the ring was empty."""
@@ -100,8 +97,6 @@ class Recorder:
                 self.lost[cause] = self.lost.get(cause, 0) + frames
         self._count("flash", self._taken - kept)
         self._taken = 0
-        gc.collect()
-        self.heap_used = gc.mem_alloc()
 
     def _failed(self, error):
         """The flash refused: finish what it has, leave it alone for a while."""

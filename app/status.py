@@ -13,8 +13,15 @@ def log(text):
 
 
 def snapshot(state, session, spool, shipper, wifi):
-    """-> dict: the board's state in plain numbers."""
-    status = {"state": state, "heap_free": gc.mem_free(), "spool": spool.status()}
+    """-> dict: the board's state in plain numbers. ``heap_free``: before, ``heap_used``: after a collection.
+
+    This is the place where garbage is collected: often enough that the heap is never full of it, and so no collection
+    begins by itself in the middle of a drain. (``gc.threshold`` would put most of them there: calling a function with
+    many locals counts as an allocation.)
+    """
+    free = gc.mem_free()
+    gc.collect()
+    status = {"state": state, "heap_free": free, "heap_used": gc.mem_alloc(), "spool": spool.status()}
     if session and session.name:
         status["session"] = session.name
         status["seconds"] = round(session.seconds(), 1)
@@ -36,7 +43,6 @@ def _stream(stream):
         "ring_high_water": stream.ring.high_water,
         "ring_blocks": stream.ring.blocks,
         "segments": recorder.segments,
-        "heap_used": recorder.heap_used,
     }
     if sampler.bus_errors:
         account["bus_errors"] = sampler.bus_errors

@@ -17,7 +17,7 @@ EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "virtual.json"
 TOKEN = "flat-heap"
 SECONDS = 600
 SEGMENT_FRAMES = {"imu": 2048, "mic": 320 * 1024}  # 20 s each
-NOISE = 256  # bytes: what is in use just then by the upload; a leak of 32 bytes per segment adds up to 480
+NOISE = 256  # bytes: what the upload uses just then; a leak of 32 bytes per segment makes 900
 
 
 def settings(port: int) -> dict:
@@ -31,7 +31,7 @@ def settings(port: int) -> dict:
 
 
 async def record(folder: Path) -> list[int]:
-    """-> the heap in use after each collection, the microphone's: one at the end of each segment."""
+    """-> the heap in use after each of the board's collections, one per second, while it recorded."""
     identity = certs.make(folder / "certs", ["127.0.0.1"])
     (folder / "out").mkdir()
     collector = Collector(folder / "out", token=TOKEN)
@@ -39,19 +39,18 @@ async def record(folder: Path) -> list[int]:
     config = settings(port)
     board = VirtualBoard(world_for(config, clock="virtual"), folder / "board", heap_kb=384)
     board.install(config=config, secrets={"https_token": TOKEN}, files={"/ca.der": identity.ca_der()})
-    used = {}
+    used = []
     try:
         await board.start()
         async for _ in board.lines():
-            mic = board.status.get("streams", {}).get("mic")
-            if mic and mic["segments"]:
-                used[mic["segments"]] = mic["heap_used"]
+            if board.status.get("state") == "recording":
+                used.append(board.status["heap_used"])
         assert await board.wait() == 0, board.log
     finally:
         await board.kill()
         await collector.stop()
     assert board.status["upload"]["acknowledged"] > 2 * SECONDS / 21, board.status["upload"]
-    return list(used.values())
+    return used
 
 
 @pytest.mark.skipif(interpreter("64-bit") is None, reason=HOW_TO_GET["64-bit"])
@@ -62,5 +61,5 @@ def test_heap_in_use_does_not_grow_in_ten_minutes(tmp_path):
         stream["expected"] for stream in report.streams
     ]
     quarter = len(used) // 4
-    assert quarter >= 7, used
+    assert quarter > SECONDS // 5, used
     assert median(used[-quarter:]) <= median(used[quarter : 2 * quarter]) + NOISE, used
