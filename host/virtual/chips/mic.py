@@ -50,11 +50,15 @@ class Tone:
 
 
 class Microphone:
-    """`rate_ratio`: how much faster than asked the board's I2S clock runs."""
+    """`rate_ratio`: how much faster than asked the board's I2S clock runs; `loses`, `dma_frames`: how its port receives
+    (port/ibuf.py).
+    """
 
-    def __init__(self, sound, *, shift=16, noise_bits=0, rate_ratio=1.0):
+    def __init__(self, sound, *, shift=16, noise_bits=0, rate_ratio=1.0, loses="oldest", dma_frames=1):
         self._sound = sound
         self.rate_ratio = rate_ratio
+        self.loses = loses
+        self.dma_frames = dma_frames
         self._buffer = array("h", bytes(2 * _BUFFER_SAMPLES))
         # copy_slots: next byte, samples, shift, mask of the noise, its state, bytes per slot in the buffer, channels
         self._how = array("i", (0, 0, shift, (1 << noise_bits) - 1, 12345, 4, 1))

@@ -1,10 +1,10 @@
 """machine.I2S (receiving) of the virtual board, after MicroPython's extmod/machine_i2s.c and the ESP32 port.
 
 The frame clock starts with the object and never stops. Each frame takes 8 bytes of `ibuf` whatever the format: two
-slots of 32 bits, left first; a mono format takes the left one, 16 bits take its upper half. When `ibuf` is full the
-OLDEST frames go, without a word (ESP32; on RP2 and STM32 it is the newest). Three ways to read, as on the real ports:
-blocking until the buffer is full (at first); what there is, after something polled the object (asyncio); at once,
-with a call of `irq`'s handler when the buffer is full. `readinto` allocates nothing.
+slots of 32 bits, left first; a mono format takes the left one, 16 bits take its upper half. When `ibuf` is full
+frames go, without a word: the oldest (ESP32) or, if the world says so, the newest (RP2 and STM32); see ibuf.py. Three
+ways to read, as on the real ports: blocking until the buffer is full (at first); what there is, after something polled
+the object (asyncio); at once, with a call of `irq`'s handler when the buffer is full. `readinto` allocates nothing.
 """
 
 import errno
@@ -13,6 +13,7 @@ import io
 import micropython
 from clock import NEVER, Event
 from hardware import board
+from ibuf import Ibuf
 
 _POLL = 3
 _POLL_IN = 1
@@ -67,11 +68,16 @@ class I2S(io.IOBase):
         self._channels = 1 if format == I2S.MONO else 2
         self._frame_bytes = bits // 8 * self._channels
         self._capacity = ibuf // _FRAME_BYTES
-        self._microphone = _microphones.get(self._id)
-        ratio = self._microphone.rate_ratio if self._microphone else 1
+        self._microphone = microphone = _microphones.get(self._id)
+        ratio = microphone.rate_ratio if microphone else 1
         self._period_ps = int(1000000000000 / (rate * ratio))
         self._start_us = board.clock.now()
-        self._taken = 0  # frames read or dropped so far
+        if microphone:
+            self._dma_frames = microphone.dma_frames
+            self._ibuf = Ibuf(self._capacity, microphone.dma_frames, microphone.loses)
+        else:
+            self._dma_frames = 1
+            self._ibuf = Ibuf(self._capacity)
         self._mode = _BLOCKING
         self._handler = None
         self._pending = None
@@ -80,7 +86,7 @@ class I2S(io.IOBase):
     def deinit(self):
         """Stop."""
         self._filled.due = NEVER
-        self._capacity = 0
+        self._ibuf = None
 
     def irq(self, handler):
         """Non-blocking mode: readinto() returns at once and `handler(i2s)` is called when its buffer is full."""
@@ -114,7 +120,7 @@ class I2S(io.IOBase):
             if self._mode == _ASYNCIO:
                 break
             if done < wanted:
-                board.clock.wait_until(self._time_of(self._taken + min(wanted - done, self._capacity)))
+                board.clock.wait_until(self._time_of_stored(wanted - done))
         return done * self._frame_bytes
 
     def write(self, buf):
@@ -135,25 +141,31 @@ class I2S(io.IOBase):
             samples[i] = ((value + half) & (2 * half - 1)) - half
         buf[:] = bytes(samples)
 
-    def _time_of(self, frames):
-        """When `frames` frames have been received since the start, us."""
+    def _time_of_stored(self, frames):
+        """When the buffer will hold `frames` frames, or be full, us since boot."""
+        frames = self._ibuf.seen - self._ibuf.stored + min(frames, self._ibuf.whole_blocks(self._capacity))
+        frames = self._ibuf.whole_blocks(frames + self._dma_frames - 1)
         return self._start_us + (frames * self._period_ps + 999999) // 1000000
 
     def _available(self):
-        """Frames waiting; lets go of the oldest when there are more than `ibuf` holds."""
-        received = (board.clock.now() - self._start_us) * 1000000 // self._period_ps
-        if received - self._taken > self._capacity:
-            self._taken = received - self._capacity
-        return received - self._taken
+        """Frames waiting."""
+        if self._ibuf is None:
+            return 0
+        self._ibuf.receive((board.clock.now() - self._start_us) * 1000000 // self._period_ps)
+        return self._ibuf.stored
 
     def _take(self, buf, first, n):
-        """Copy `n` frames to `buf` from its frame `first` on."""
-        if self._microphone:
-            self._microphone.fill(buf, first * self._frame_bytes, self._taken, n, self._bits, self._channels)
-        else:
-            for i in range(first * self._frame_bytes, (first + n) * self._frame_bytes):
-                buf[i] = 0
-        self._taken += n
+        """Move `n` frames to `buf` from its frame `first` on."""
+        while n:
+            k = min(n, self._ibuf.run)
+            if self._microphone:
+                self._microphone.fill(buf, first * self._frame_bytes, self._ibuf.first, k, self._bits, self._channels)
+            else:
+                for i in range(first * self._frame_bytes, (first + k) * self._frame_bytes):
+                    buf[i] = 0
+            self._ibuf.drop(k)
+            first += k
+            n -= k
 
     def _fill_pending(self):
         """Move what came to the waiting buffer; when it is full, the handler is called."""
@@ -171,4 +183,4 @@ class I2S(io.IOBase):
             pass  # the queue is full: the real ports lose this call, too
 
     def _plan_pending(self, wanted):
-        self._filled.due = self._time_of(self._taken + min(wanted - self._pending_done, self._capacity))
+        self._filled.due = self._time_of_stored(wanted - self._pending_done)

@@ -69,7 +69,8 @@ def _chip(spec):
 
 def _microphone(spec):
     sound = mic.Wav(_file(spec["source"]["file"]), spec["source"]["file"]) if "file" in spec["source"] else mic.Tone()
-    how = {key: spec[key] for key in ("shift", "noise_bits", "rate_ratio") if key in spec}
+    keys = ("shift", "noise_bits", "rate_ratio", "loses", "dma_frames")
+    how = {key: spec[key] for key in keys if key in spec}
     return mic.Microphone(sound, **how)
 
 
