@@ -10,7 +10,8 @@ _KEEP_BODY = 120  # bytes of the body kept for the error text
 
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 
-_STATUS, _HEADER, _BODY, _UNTIL_CLOSE, _CHUNK_SIZE, _CHUNK, _CHUNK_END, _TRAILER, _DONE = range(9)
+# What comes next: first the states that take lines, from _BODY on those that take any bytes.
+_STATUS, _HEADER, _CHUNK_SIZE, _CHUNK_END, _TRAILER, _BODY, _CHUNK, _UNTIL_CLOSE, _DONE = range(9)
 
 
 def _garbage(text):
@@ -63,7 +64,7 @@ class Response:
             if self._state == _DONE:
                 self.reusable = False
                 return
-            if self._state in (_BODY, _CHUNK, _UNTIL_CLOSE):
+            if self._state >= _BODY:
                 at = self._take_body(view, at, end)
             else:
                 self._take_char(view[at])

@@ -124,7 +124,8 @@ class Shipper:
         for known in (conflicts, refused):
             for name in [name for name in known if not self._spool.is_pending(name)]:
                 del known[name]  # the spool gave it up
-        return self._spool.pending(skip=(conflicts, refused)) or self._spool.pending(skip=(conflicts,))
+        names = self._spool.pending(skip=(conflicts, refused))
+        return self._spool.pending(skip=(conflicts,)) if refused and not names else names
 
     async def _wait(self, ms, ok):
         """Sleeps, but notices `stop`.
