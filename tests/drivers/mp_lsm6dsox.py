@@ -199,6 +199,31 @@ def test_stall_between_status_and_burst_and_behind_the_burst():
         assert driver.overruns >= 20 and driver.lost_exact, stalled
 
 
+def test_halves_of_different_slots_are_never_joined():
+    """An overrun cuts a slot (511 words), a half waits for the next burst, a second overrun takes its other half."""
+    for extra in range(4):  # one of them brings a half with the same slot counter
+        chip, driver, reader = start(depth=511)
+        random.seed(24)
+        record(chip, reader, 2000)
+        reader.drain()
+        chip.advance(int(400.5 * chip._period_us()))
+        bursts = [0]
+
+        def before(register, size, chip=chip, bursts=bursts, extra=extra):
+            if register == 0x78:
+                bursts[0] += 1
+                if bursts[0] == 2:
+                    chip.advance((300 + extra) * chip._period_us())
+
+        chip.before = before
+        driver.available()
+        reader.read(600)
+        chip.before = None
+        reader.drain()
+        finish(chip, reader)
+        assert bursts[0] == 2 and driver.overruns == 2 and driver.lost_exact
+
+
 def test_overflow_within_bursts():
     """6667 Hz with both sensors is more than a 400 kHz I2C bus carries: half of the frames go while bursts are read.
 
