@@ -3,6 +3,7 @@
     for session in Dataset("out").sessions:
         imu = session.streams["imu"]
         values, times_us = imu.values(), imu.times_us()
+        utc_us, uncertainty_us = session.frames_utc_us("imu")
 
 Two layouts are read: the flat one of the laptop, and a raw copy of a board's flash, whose sessions keep their
 segments in folders `000`, `001`, ... and whose acknowledged segments have their sidecar renamed to `.ack`. Reading
@@ -24,6 +25,7 @@ import numpy as np
 from host import records, timefit
 from host.records import Gap, LedgerFile, SessionFile, Sidecar, StreamInfo
 from host.store import DOCUMENTS, SUMS
+from host.utc import UtcClock
 
 SEGMENT = re.compile(r"(?P<stream>.+)-(?P<seq>\d{6,})\.(?P<ext>npy|wav|json|ack)")
 _FOLDER = re.compile(r"\d{3}")
@@ -212,12 +214,43 @@ class Session:
         return min((a.t_us for s in self.streams.values() for g in s.segments for a in g.info.anchors), default=0)
 
     @property
+    def clock_fixes(self) -> list[records.ClockFix]:
+        """Every time that the board was told the time of day, in session.json or a sidecar."""
+        fixes = set(self.meta.clock_fixes) if self.meta else set()
+        return sorted(
+            fixes.union(*(g.info.clock_fixes for s in self.streams.values() for g in s.segments)),
+            key=lambda fix: fix.t_us,
+        )
+
+    @property
     def clock_fix(self) -> records.ClockFix | None:
         """The fix with the least uncertainty; None when the board never knew the time of day."""
-        fixes = list(self.meta.clock_fixes) if self.meta else []
-        fixes += [fix for s in self.streams.values() for g in s.segments for fix in g.info.clock_fixes]
         unsure = float("inf")
-        return min(fixes, key=lambda fix: unsure if fix.uncertainty_us is None else fix.uncertainty_us, default=None)
+        return min(
+            self.clock_fixes, key=lambda f: unsure if f.uncertainty_us is None else f.uncertainty_us, default=None
+        )
+
+    @cached_property
+    def utc(self) -> UtcClock | None:
+        """The board's clock against UTC; None when no clock fix says how good it is."""
+        try:
+            return UtcClock(self.clock_fixes)
+        except ValueError:
+            return None
+
+    def utc_us(self, times_us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(UTC in us since 1970, uncertainty in us), float64, of times on this board's clock (`Stream.times_us`); NaN
+        and infinity when the board never knew the time of day. Several boards are on one time line so.
+        """
+        times_us = np.asarray(times_us, np.float64)
+        if self.utc is None:
+            return np.full(times_us.shape, np.nan), np.full(times_us.shape, np.inf)
+        return self.utc.utc_us(times_us)
+
+    def frames_utc_us(self, stream: str) -> tuple[np.ndarray, np.ndarray]:
+        """As `utc_us`, of each stored frame of a stream; how well its frames are known in time counts, too."""
+        utc_us, uncertainty_us = self.utc_us(self.streams[stream].times_us())
+        return utc_us, uncertainty_us + (self.streams[stream].clock.residual_us or 0)
 
 
 class Dataset:

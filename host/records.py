@@ -116,6 +116,7 @@ class Sidecar(_Channels):
     frames: Count
     end_frame: Count
     rate_measured_hz: float | None
+    residual_us: float | None = None  # the anchors' rms distance from the board's own line; older boards gave none
     anchors: list[Anchor]
     gaps: list[Gap]
     clock_fixes: list[ClockFix]
