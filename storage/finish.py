@@ -8,7 +8,7 @@ import math
 import os
 from binascii import hexlify
 
-from storage.files import TMP, remove
+from storage.files import TMP, remove, size_of
 from storage.kernels import crc32, crc32_start, crc32_value
 
 
@@ -42,22 +42,28 @@ def make_true(path, info, frames, buf):
     """Let the data file hold exactly its first `frames` frames, with a header that says so. -> the facts of `Digest`.
 
     A file that is true already (an earlier repair was cut off behind the rename) is only read. Otherwise a copy takes
-    its place by renaming: at every instant one of the two is there, whole. `buf` (bytearray) is scratch space.
+    its place by renaming: at every instant one of the two is there, whole. Without a frame to keep there need not be a
+    file: FAT has none until its first sync. `buf` (bytearray) is scratch space.
     """
     header = info.header(frames)
+    n_bytes = frames * info.frame_bytes
     view = memoryview(buf)
-    if os.stat(path)[6] == len(header) + frames * info.frame_bytes:
+    if size_of(path) == len(header) + n_bytes:
         with open(path, "rb") as file:
             if file.read(len(header)) == header:
                 file.seek(0)
-                return _pump(file, None, os.stat(path)[6], view, Digest())
+                return _pump(file, None, len(header) + n_bytes, view, Digest())
+    digest = Digest()
+    digest.add(header, len(header))
     try:
-        with open(path, "rb") as source, open(path + TMP, "wb") as target:
-            digest = Digest()
+        with open(path + TMP, "wb") as target:
             target.write(header)
-            digest.add(header, len(header))
-            source.seek(len(info.header(info.segment_frames)))
-            facts = _pump(source, target, frames * info.frame_bytes, view, digest)
+            if not frames:
+                facts = digest.facts()
+            else:
+                with open(path, "rb") as source:
+                    source.seek(len(info.header(info.segment_frames)))
+                    facts = _pump(source, target, n_bytes, view, digest)
         os.rename(path + TMP, path)
     except OSError:
         _give_up(path + TMP)

@@ -115,6 +115,7 @@ class SegmentWriter:
         OSError: ENOSPC when it does not fit (nothing is written then), or what the flash says. A segment that could
         not be finished for want of space or flash is finished first.
         """
+        self._spool.ready()
         if self._unfinished:
             self._finish()
         path = self._spool.place(self._info, self._seq, self._segment_bytes)

@@ -40,13 +40,25 @@ class Spool:
     """The spool of one device below `root` (an existing directory, or one that can be made).
 
     `reserve_bytes` stay free for the file system; `max_bytes` (or None) limits what the spool takes; `when_full` is
-    `stop` or `drop_oldest`; with `keep_acknowledged` segments stay until their room is needed.
+    `stop` or `drop_oldest`; with `keep_acknowledged` segments stay until their room is needed. `volume`: the card
+    (storage/card.py) that `root` is on, mounted; None: none that could fail.
     """
 
-    def __init__(self, root, device, *, reserve_bytes=65536, max_bytes=None, when_full="stop", keep_acknowledged=False):
+    def __init__(
+        self,
+        root,
+        device,
+        *,
+        reserve_bytes=65536,
+        max_bytes=None,
+        when_full="stop",
+        keep_acknowledged=False,
+        volume=None,
+    ):
         if when_full not in ("stop", "drop_oldest"):
             raise ValueError("when_full is %r: stop or drop_oldest would be right" % when_full)
         self.device = device
+        self.volume = volume
         self.path = "%s/%s" % (root.rstrip("/"), device)
         files.make_directory(self.path)
         self.space = Space(self.path, reserve_bytes, max_bytes)
@@ -136,6 +148,11 @@ class Spool:
 
     # --- the writer's side
 
+    def ready(self):
+        """Bring back the card, if there is one and it has failed; OSError as long as it stays away."""
+        if self.volume and self.volume.ready():
+            self.space.measure()
+
     def free(self, n_bytes):
         """-> whether a segment of n bytes may be begun; makes room as `when_full` says. Does not walk the disk."""
         while not self.space.fits(n_bytes):
@@ -188,6 +205,7 @@ class Spool:
         """-> the oldest names that wait to be acknowledged, in their order, at most `limit`, those in the containers
         `skip` left out.
         """
+        self.ready()
         names = []
         for name, _ in self.waiting():
             if any([name in known for known in skip]):
@@ -227,6 +245,9 @@ class Spool:
         sidecar = files.read_json(path + ".json")
         if not sidecar:
             raise OSError(errno.EIO, "%s.json is damaged" % name)
+        if not files.exists("%s/%s" % (path.rsplit("/", 1)[0], sidecar["file"])):
+            self.acknowledge(name)  # a card failed while that was going on: its data goes first
+            return []
         data = "%s%s" % (name[: name.rfind("/") + 1], sidecar["file"])
         return [(data, sidecar["bytes"], sidecar["sha256"]), (name + ".json",) + _measure(path + ".json")]
 
@@ -263,13 +284,16 @@ class Spool:
 
     def status(self):
         """-> counters as a dict; does not walk the disk."""
-        return {
+        status = {
             "session": self.session,
             "pending_segments": self.pending_segments,
             "dropped_segments": self._segments_dropped,
             "used_bytes": self.space.used_bytes,
             "free_bytes": max(0, self.space.free_bytes - self.space.margin),
         }
+        if self.volume:
+            status["card"] = self.volume.status()
+        return status
 
     def _locate(self, name):
         """-> path of a pending segment (no extension) or document by its name, or None."""
