@@ -12,6 +12,14 @@ _BURST = 1 << _BURST_POWER
 _TRUSTED_S = 30  # the measured rate replaces the nominal one after this time without a loss
 _MOST_GAPS = 8  # not passed yet; more of them become one
 _EIO = 5
+# part: (shift, start-up in frames and in ms). The shift leaves the part's own noise at a few units: it is about -87 dB
+# of full scale in the INMP441, -91 dB in the others. Start-up: INMP441 data sheet 1.1, "Normal Operation": 2**18 clocks;
+# ICS-43434: as of the ICS-43432, which it replaces: 4462 clocks and 256 frames of soft unmute; SPH0645: 50 ms, the
+# longest that Knowles gives for its digital microphones. All three fill the slot from its top bit on (24, 24 and 18
+# bits), in the left slot when their select pin (L/R, LR, SEL) is low. The SPH0645 has a DC offset, which is recorded as
+# it is; it changes its output late, so that a port which samples early (ESP32) may see all bits one place further down
+# (then shift 12).
+PARTS = {"inmp441": (14, 4096, 0), "ics43434": (13, 326, 0), "sph0645": (13, 0, 50)}
 _DROPS_NEWEST = ("rp2", "pyboard", "mimxrt")  # a full ibuf takes nothing more there; elsewhere (ESP32) its oldest goes
 
 
@@ -30,7 +38,9 @@ class I2SMic:
 
     ``i2s``: a ``machine.I2S`` that receives 32 bits, MONO - or a function that opens one, which ``start()`` calls and
     ``stop()`` undoes. A sample is the received 32-bit value ``>> shift``, limited to int16 (``clips[0]`` counts how
-    often). ``ibuf_bytes``: the I2S buffer's size. ``ticks_us``: a microsecond clock modulo 2**30.
+    often). ``part``: a name from PARTS; its shift holds unless ``shift`` is given (without either it is 16), and its
+    start-up is left out of every start. ``ibuf_bytes``: the I2S buffer's size. ``ticks_us``: a microsecond clock
+    modulo 2**30.
 
     How a loss is found: each time the I2S buffer is read empty, the frames that came since the last time are all that
     were made; from these the true rate is measured. When the clock says that more wait than the buffer holds, the
@@ -42,7 +52,14 @@ class I2SMic:
     scale = (1 / 32768,)
     frame_bytes = 2
 
-    def __init__(self, i2s, *, rate_hz=16000, shift=16, ibuf_bytes=40000, ticks_us=ticks_us, drops_newest=None):
+    def __init__(
+        self, i2s, *, rate_hz=16000, part=None, shift=None, ibuf_bytes=40000, ticks_us=ticks_us, drops_newest=None
+    ):
+        if part is not None and part not in PARTS:
+            raise ValueError(f"part {part}: one of {', '.join(sorted(PARTS))}")
+        usual, frames, ms = PARTS[part] if part else (16, 0, 0)
+        if shift is None:
+            shift = usual
         if not 0 <= shift <= 31:
             raise ValueError(f"shift {shift}: 0 to 31 bits")
         self.rate_hz = rate_hz
@@ -53,6 +70,7 @@ class I2SMic:
         self._open = i2s if callable(i2s) else None
         self._i2s = None if callable(i2s) else i2s
         self._shift = shift
+        self._startup = frames + rate_hz * ms // 1000
         self._ticks_us = ticks_us
         self._drops_newest = sys.platform in _DROPS_NEWEST if drops_newest is None else drops_newest
         self._meter = Meter(1000000, rate_hz, _TRUSTED_S * rate_hz)
@@ -93,7 +111,7 @@ class I2SMic:
         while self._pull():
             pass
         level = 0 if self._empty else min(max(0, self._level(self._ticks_us())), self.fifo_frames)
-        waiting = self._end - self._first + level
+        waiting = self._end - self._first + max(0, level - self._skip)
         self._produced = self._handed + self._lost_ahead + waiting
         return waiting
 
@@ -138,6 +156,7 @@ class I2SMic:
         self._gap_count = 0
         self._ahead = 0  # frames in front of the last gap
         self._lost_ahead = 0  # frames lost in all gaps that were not passed yet
+        self._skip = self._startup  # frames of the start-up that are still to come
         self._handed = 0  # frames handed out, and frames lost in front of them
         self._produced = 0
         self._empty = False  # the last read emptied the I2S buffer
@@ -167,6 +186,8 @@ class I2SMic:
         room = self._size - self._end
         if not room:
             return 0
+        if self._skip:
+            room = min(room, self._skip)
         power = _BURST_POWER
         while 1 << power > room:
             power -= 1
@@ -176,8 +197,11 @@ class I2SMic:
         if size & 3:
             raise OSError(_EIO, f"{self._i2s}: {size} bytes are no whole number of 32-bit samples")
         frames = size >> 2
-        s32_to_s16(self._held, self._end, self._raw, frames, self._shift, self.clips)
-        self._end += frames
+        if self._skip:
+            self._skip -= frames
+        else:
+            s32_to_s16(self._held, self._end, self._raw, frames, self._shift, self.clips)
+            self._end += frames
         self._since += frames
         self._empty = frames < 1 << power
         if self._empty:
@@ -197,8 +221,15 @@ class I2SMic:
     def _lose(self, frames, behind):
         """``frames`` are lost ``behind`` so many frames that are still to be read."""
         gaps = self._gaps
+        self._since += frames
+        self._lossless = False
+        unheard = min(frames, max(0, self._skip - behind))  # lost out of the start-up: nobody misses them
+        self._skip -= unheard
+        frames -= unheard
+        if not frames:
+            return
         count = self._gap_count
-        ahead = self._end - self._first + behind
+        ahead = self._end - self._first + max(0, behind - self._skip)
         if count and (ahead <= self._ahead or count == _MOST_GAPS):
             gaps[2 * count - 1] += frames
         else:
@@ -208,8 +239,6 @@ class I2SMic:
             self._ahead = ahead
             self.overruns += 1
         self._lost_ahead += frames
-        self._since += frames
-        self._lossless = False
         self.lost_exact = False
 
     def _pass_gap(self):

@@ -243,6 +243,49 @@ def test_shift_and_clipping():
     assert driver.scale == (1 / 32768,)
 
 
+def test_a_part_sets_shift_and_leaves_out_its_start_up():
+    for part, shift, skipped in (("inmp441", 14, 4096), ("ics43434", 13, 326), ("sph0645", 13, 800), (None, 16, 0)):
+        i2s = FakeI2S()
+        driver = I2SMic(i2s, part=part, ibuf_bytes=40000, ticks_us=i2s.ticks_us)
+        buffer = bytearray(4000)
+        for _ in range(2):  # every start anew
+            i2s.start_us = i2s.now_us
+            i2s.seen = 0
+            i2s.runs = [[0, 0]]
+            driver.start()
+            made = 0
+            while made < skipped:
+                i2s.now_us += 12345
+                made = i2s.made()
+                waiting = driver.available()
+                assert driver.produced() == waiting == max(0, made - skipped), (part, made, waiting)
+            i2s.now_us += 50000
+            driver.available()
+            n = driver.readinto(buffer)
+            first = min(32767, max(-32768, ((skipped + 32768) % 65536 - 32768) * 65536 >> shift))
+            assert n and struct.unpack("<h", buffer[:2])[0] == first, (part, n)
+            assert (driver.lost, driver.lost_exact) == (0, True)
+    assert I2SMic(FakeI2S(), part="inmp441", shift=11)._shift == 11
+
+
+def test_a_stall_in_the_start_up_costs_nothing():
+    for drops_newest in (False, True):
+        i2s = FakeI2S(ibuf=16000, drops_newest=drops_newest)
+        driver = I2SMic(i2s, part="inmp441", ibuf_bytes=16000, ticks_us=i2s.ticks_us, drops_newest=drops_newest)
+        driver.start()
+        i2s.now_us += 230000  # 3680 frames came, 2000 of them are there
+        driver.available()
+        i2s.now_us += 100000  # now 5280
+        driver.available()
+        n = 0
+        while True:
+            k = driver.readinto(bytearray(2000))
+            if not k:
+                break
+            n += k
+        assert n == driver.produced() == 5280 - 4096 and driver.lost == driver.overruns == 0, (n, driver.lost)
+
+
 def test_start_discards_what_was_there_before():
     i2s = FakeI2S()
     driver = I2SMic(i2s, ibuf_bytes=40000, ticks_us=i2s.ticks_us)
@@ -280,7 +323,7 @@ def test_given_a_function_it_opens_and_closes():
 
 
 def test_wrong_settings():
-    for settings in ({"shift": 32}, {"ibuf_bytes": 800}):
+    for settings in ({"shift": 32}, {"ibuf_bytes": 800}, {"part": "inmp442"}):
         try:
             I2SMic(FakeI2S(), **settings)
         except ValueError as error:
