@@ -4,24 +4,25 @@ import asyncio
 import gc
 import sys
 
-from app import network, status
+from app import status
 from app.clock import Clock
-from app.parts import build_streams
 from app.session import Session
 from storage.spool import Spool
 
 CONFIG = "/config.json"
 SECRETS = "/secrets.json"
 LAST_GOOD = "/config.good.json"
-SHIP_AT_END_S = (
-    120  # how long a finished recording waits for its collector before the board leaves it to the next start
-)
+FOR_BOOT = ("app.network", "app.parts", "storage.recovery")  # code that a Board is made with, and no more needed then
+SHIP_AT_END_S = 120  # so long a finished recording waits for its collector; then it is left to the next start
 
 
 class Board:
     """Everything that exists once on a board. ``shown``: the configuration as it may stand in session.json."""
 
     def __init__(self, config, secrets, shown):
+        from app import network
+        from app.parts import build_streams
+
         self.clock = Clock()
         self.streams, absent = build_streams(config, self.clock, status.log)
         storage = config["storage"]
@@ -36,7 +37,6 @@ class Board:
         )
         for line in self.spool.recover():
             status.log("recovered " + line)
-        _forget("storage.recovery")
         facts = {
             "device": config["device"],
             "config": shown,
@@ -49,7 +49,6 @@ class Board:
         self.wifi = network.wifi(config["network"]["wifi"], secrets, status.log) if upload else None
         self.shipper = network.shipper(upload, secrets, self.spool, self.wifi, status.log) if upload else None
         self.duration_s = config["schedule"]["duration_s"]
-
 
     def snapshot(self, state):
         """-> the status as a dict."""
@@ -151,7 +150,12 @@ def _board():
     """-> the Board, or None when there is no usable configuration."""
     configuration = _configuration()
     _forget("config")
-    return Board(*configuration) if configuration else None
+    if configuration is None:
+        return None
+    board = Board(*configuration)
+    for name in FOR_BOOT:
+        _forget(name)
+    return board
 
 
 def run():

@@ -92,6 +92,10 @@ class Sampler:
         """-> frames that the sensor made, by its own account, up to the last drain: the ledger's ``expected``."""
         return self._before + self.driver.produced()
 
+    def lost_exact(self):
+        """-> False when the number of lost frames had to be estimated by the clock, at any time."""
+        return self.driver.lost_exact and not self.restarts
+
     def start(self):
         """Start the sensor. A failing bus is noted: ``run`` tries again."""
         self._alive_ms = self._tried_ms = ticks_ms()

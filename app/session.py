@@ -70,6 +70,7 @@ class Session:
             recorder = stream.recorder
             tail = recorder.close(reason)
             accounts[stream.name] = recorder.account(stream.sampler.produced(), tail)
+            accounts[stream.name]["lost_exact"] = stream.sampler.lost_exact()
         self.spool.end({"reason": reason, "ended_t_us": self.clock.t_us(), "streams": accounts})
 
     def _empty(self, stream):

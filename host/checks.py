@@ -206,6 +206,9 @@ def _check_account(stream: Stream) -> Iterator[Finding]:
 
     if not _balanced(account):
         yield wrong(_unbalanced(account))
+    if not account.lost_exact:
+        what = f"{stream.name}: how many frames were lost is an estimate by the board's clock"
+        yield Finding("warning", "ledger.json", None, what)
     if account.end_frame != account.stored + account.lost_frames():
         yield wrong(
             f"frames are numbered up to {account.end_frame}, but stored + lost is "

@@ -73,12 +73,15 @@ class Ledger(_Model):
 
 
 class StreamLedger(Ledger):
-    """A stream's final account, in ledger.json. `tail`: the gaps behind the last segment. `dropped`: see Dropped."""
+    """A stream's final account, in ledger.json. `tail`: the gaps behind the last segment. `dropped`: see Dropped.
+    `lost_exact`: False when the sensor could not say how many frames were lost, and the clock had to.
+    """
 
     segments: Count
     end_frame: Count
     tail: list[Gap]
     dropped: list[Dropped] = []
+    lost_exact: bool = True
 
 
 class _Channels(_Model):
