@@ -118,12 +118,12 @@ class LSM6DSOX:
         self._words_per_frame = accel + gyro
         self.frame_bytes = 6 * self._words_per_frame
         self.fifo_frames = _FIFO_WORDS // self._words_per_frame
-        self._watermark = 0
+        self.watermark = 0  # frames; may be set before start()
         if int_pin is not None:
             frames = self.fifo_frames // 2 if watermark is None else watermark
             if not 0 < frames < self.fifo_frames:
                 raise ValueError(f"watermark {frames}: the LSM6DSOX takes 1 to {self.fifo_frames - 1} frames")
-            self._watermark = frames * self._words_per_frame
+            self.watermark = frames
 
         # A frame takes 2 ** (10 - code) / 6667 s, a time stamp tick nominally 1 / 40000 s
         frames_per_6667 = 1 << (10 - rate)
@@ -182,6 +182,11 @@ class LSM6DSOX:
         """-> frames the sensor made since start(), at the last available(); an estimate while a loss is not
         settled."""
         return max(self._produced, self._handed)
+
+    @property
+    def held(self):
+        """Of the frames waiting, those that are here already: INT1 rises when ``watermark`` more wait in the chip."""
+        return self._filled - self._next
 
     def readinto(self, buf):
         """Fill ``buf`` with whole frames -> how many. Stops in front of a loss; the next call adds it to ``lost``."""
@@ -282,10 +287,11 @@ class LSM6DSOX:
     def _set_up(self):
         self._reset()
         write = self._registers.write
-        write(_FIFO_CTRL1, self._watermark & 0xFF)
-        write(_FIFO_CTRL2, self._watermark >> 8)
+        watermark = self.watermark * self._words_per_frame
+        write(_FIFO_CTRL1, watermark & 0xFF)
+        write(_FIFO_CTRL2, watermark >> 8)
         write(_FIFO_CTRL3, self._batch)
-        write(_INT1_CTRL, _INT1_FIFO_TH if self._watermark else 0)
+        write(_INT1_CTRL, _INT1_FIFO_TH if watermark else 0)
         write(_CTRL10_C, _TIMESTAMP_EN)
         write(_CTRL1_XL, self._ctrl1_xl)
         write(_CTRL2_G, self._ctrl2_g)
