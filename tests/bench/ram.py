@@ -46,7 +46,7 @@ def run():
     for name in ("storage.spool", "storage.segment"):
         __import__(name)
     table.enter("code: storage")
-    from app import main, parts
+    from app import main, network, parts
 
     table.enter("code: app, asyncio")
     configuration = main._configuration()
@@ -66,10 +66,13 @@ def run():
     parts.Sampler = table.around(parts.Sampler, "drivers", "samplers")
     parts.SegmentWriter = table.around(parts.SegmentWriter, "session", "segment writers")
     main.Spool = table.around(main.Spool, "drivers", "spool")
-    main._shipper = table.around(main._shipper, "spool", "upload")
+    network.shipper = table.around(network.shipper, "spool", "upload")
     board = main.Board(*configuration)
-    configuration = None
     table.enter("session")
+    configuration = network = parts = None
+    for name in main.FOR_BOOT:
+        main._forget(name)
+    table.enter("forgotten after boot")
 
     async def session():
         board.session.begin()
