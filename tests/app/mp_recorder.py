@@ -14,6 +14,7 @@ from host.virtual.port.flash import Flash
 from storage.segment import SegmentWriter, StreamInfo
 from storage.spool import Spool
 
+HEAP = "8M"  # flash images of 384 KB in memory, one after the other
 BLOCK = 16
 INFO = StreamInfo("imu", "npy", ("ax", "ay"), ("g", "g"), (0.5, 0.5), 100.0, 1024)
 ODD = StreamInfo("imu", "npy", ("ax", "ay"), ("g", "g"), (0.5, 0.5), 100.0, 1001)  # ends within a block

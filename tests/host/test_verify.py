@@ -205,6 +205,17 @@ def test_a_file_that_the_collectors_record_does_not_know_is_named(delivered):
             assert named(delivered) == {line.split()[1]}
 
 
+def test_a_loss_that_was_estimated_is_a_warning(tmp_path):
+    def change(files):
+        ledger = json.loads(files["ledger.json"])
+        ledger["streams"]["imu"]["lost_exact"] = False
+        files["ledger.json"] = json.dumps(ledger).encode()
+
+    report = verify.verify(rebuilt(tmp_path, change))
+    warnings = [finding.what for finding in report.findings if finding.level == "warning"]
+    assert report.ok and len(warnings) == 1 and "imu" in warnings[0] and "estimate" in warnings[0]
+
+
 def test_an_open_session_is_no_error(tmp_path):
     folder = rebuilt(tmp_path, drop("ledger.json", "mic-000002.json"))
     report = verify.verify(folder)
