@@ -8,8 +8,8 @@ from array import array
 
 from drivers.bus import Registers
 from drivers.kernels import copy, untag
-from drivers.kernels_plain import COUNTING, GYRO_AT, HAVE, LAST, MARKS, NONE, ORPHANS, STATE_SIZE, WANT
 from drivers.timing import Meter, sleep_ms, ticks_diff, ticks_us
+from drivers.untag_state import COUNTING, GYRO_AT, HAVE, LAST, MARKS, NONE, ORPHANS, STATE_SIZE, WANT
 
 _FIFO_CTRL1 = 0x07  # watermark, low 8 bits
 _FIFO_CTRL2 = 0x08  # watermark, bit 8

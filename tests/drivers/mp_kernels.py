@@ -8,7 +8,7 @@ from array import array
 import micropython
 
 from drivers import kernels, kernels_plain
-from drivers.kernels_plain import GYRO_AT, LAST, MARKS, NONE, ORPHANS, STATE_SIZE, WANT
+from drivers.untag_state import GYRO_AT, LAST, MARKS, NONE, ORPHANS, STATE_SIZE, WANT
 from mptest import SkipTest
 
 TWINS = (kernels, kernels_plain)
