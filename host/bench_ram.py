@@ -10,6 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rich.console import Console
+from rich.table import Table
+
 from host import certs
 from host.board_files import ROOT
 from host.virtual import VirtualBoard
@@ -54,17 +57,25 @@ def interpreters() -> dict[str, Path]:
     return {width: found for width in WIDTHS if (found := interpreter(width))}
 
 
-def main(config: str = str(EXAMPLE)) -> None:
-    settings = json.loads(Path(config).read_text())
-    found = [heap(settings, micropython) for micropython in interpreters().values()]
-    lines = [[row[0][0], *(bytes_ for _, bytes_ in row)] for row in zip(*(one["table"] for one in found), strict=True)]
-    used = [sum(n for _, n in one["table"]) for one in found]
-    lines += [["in use", *used], ["free", *(one["heap"] - n for one, n in zip(found, used, strict=True))]]
-    lines.append(["at boot, configuration checked", *(one["boot"] for one in found)])
-    print(f"{'bytes of heap':40}", *(f"{width:>9}" for width in interpreters()))
-    for what, *numbers in lines:
-        print(f"{what:40}", *(f"{n:9}" for n in numbers))
+def heaps(config: Path = EXAMPLE) -> dict[str, dict]:
+    """-> {width: what heap() says} for a configuration file."""
+    settings = json.loads(config.read_text())
+    return {width: heap(settings, micropython) for width, micropython in interpreters().items()}
+
+
+def table(found: dict[str, dict]) -> Table:
+    """The purposes, what is left free, and the peak while the configuration was checked; a column per width."""
+    shown = Table(title="Bytes of heap on a virtual board")
+    shown.add_column("for")
+    for width in found:
+        shown.add_column(width, justify="right")
+    for rows in zip(*(one["table"] for one in found.values()), strict=True):
+        shown.add_row(rows[0][0], *(str(n) for _, n in rows))
+    shown.add_section()
+    shown.add_row("free", *(str(one["heap"] - sum(n for _, n in one["table"])) for one in found.values()))
+    shown.add_row("in use at boot, configuration checked", *(str(one["boot"]) for one in found.values()))
+    return shown
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    Console().print(table(heaps(*map(Path, sys.argv[1:]))))
