@@ -13,6 +13,7 @@ CONFIG = "/config.json"
 SECRETS = "/secrets.json"
 LAST_GOOD = "/config.good.json"
 FOR_BOOT = ("app.network", "app.parts", "storage.recovery")  # code that a Board is made with, and no more needed then
+RETRY_S = 5
 SHIP_AT_END_S = 120  # so long a finished recording waits for its collector; then it is left to the next start
 
 
@@ -27,6 +28,11 @@ class Board:
         self.streams, absent = build_streams(config, self.clock, status.log)
         storage = config["storage"]
         max_kb = storage["max_kb"]
+        volume = None
+        if storage["card"] is not None:
+            from app.card import open_volume
+
+            volume = open_volume(storage["card"], config["buses"], status.log)
         self.spool = Spool(
             storage["root"],
             config["device"],
@@ -34,6 +40,7 @@ class Board:
             max_bytes=None if max_kb is None else max_kb * 1024,
             when_full=storage["when_full"],
             keep_acknowledged=storage["keep_acknowledged"],
+            volume=volume,
         )
         for line in self.spool.recover():
             status.log("recovered " + line)
@@ -84,21 +91,47 @@ async def _watch(board):
             status.log("unknown command %r; there is: stop" % command)
 
 
+async def _begin(board):
+    """Begin the session. While the flash has no room even for that, shipping may make some: it is tried again."""
+    while True:
+        try:
+            board.session.begin()
+            return
+        except OSError as error:
+            status.log("the flash takes no new session (%s): tried again in %d s" % (error, RETRY_S))
+            status.show(board.snapshot("waiting"))
+        await asyncio.sleep(RETRY_S)
+
+
 async def _record(board):
     """One session from begin to the last upload."""
-    board.session.begin()
+    tasks = _connect(board)
+    await _begin(board)
     status.log("session %s: %s" % (board.session.name, ", ".join(stream.name for stream in board.streams)))
-    joining = asyncio.create_task(board.wifi.run()) if board.wifi else None
-    shipping = asyncio.create_task(board.shipper.run()) if board.shipper else None
     reason = await _watch(board)
     await board.session.end(reason)
+    await _ship_rest(board, tasks)
+
+
+async def _ship_only(board):
+    """Nothing can be recorded; what earlier sessions left is shipped all the same."""
+    await _ship_rest(board, _connect(board))
+
+
+def _connect(board):
+    """-> the running tasks that join the Wi-Fi and ship, as far as the configuration has them."""
+    return [asyncio.create_task(part.run()) for part in (board.shipper, board.wifi) if part]
+
+
+async def _ship_rest(board, tasks):
+    """Ship what is there, for a while; then end the tasks."""
     status.show(board.snapshot("shipping"))
-    if shipping:
-        await _cancel(shipping)
+    if board.shipper:
+        await _cancel(tasks[0])
         await board.shipper.drain(SHIP_AT_END_S)
         await board.shipper.close()
-    if joining:
-        await _cancel(joining)
+    for task in tasks:
+        await _cancel(task)
     status.show(board.snapshot("done"))
 
 
@@ -169,11 +202,13 @@ def run():
         return 1
     if board is None:
         return 2
-    if not board.streams:
-        status.log("no sensor answers: nothing to record")
-        return 1
     try:
+        if not board.streams:
+            status.log("no sensor answers: nothing to record")
+            asyncio.run(_ship_only(board))
+            return 1
         asyncio.run(_record(board))
     except KeyboardInterrupt:
-        asyncio.run(board.session.end("stop"))
+        if board.session.name:
+            asyncio.run(board.session.end("stop"))
     return 1 if board.session.failure else 0

@@ -71,7 +71,10 @@ class Session:
             tail = recorder.close(reason)
             accounts[stream.name] = recorder.account(stream.sampler.produced(), tail)
             accounts[stream.name]["lost_exact"] = stream.sampler.lost_exact()
-        self.spool.end({"reason": reason, "ended_t_us": self.clock.t_us(), "streams": accounts})
+        try:
+            self.spool.end({"reason": reason, "ended_t_us": self.clock.t_us(), "streams": accounts})
+        except OSError as error:  # the segments are closed; recovery writes the ledger at the next start
+            self.failure = "ledger.json cannot be written: %s" % error
 
     def _empty(self, stream):
         """Everything that the chip holds goes through the ring to the writer; then the sensor is stopped."""

@@ -22,6 +22,8 @@ def snapshot(state, session, spool, shipper, wifi):
     free = gc.mem_free()
     gc.collect()
     status = {"state": state, "heap_free": free, "heap_used": gc.mem_alloc(), "spool": spool.status()}
+    if session and session.failure:
+        status["failure"] = session.failure
     if session and session.name:
         status["session"] = session.name
         status["seconds"] = round(session.seconds(), 1)

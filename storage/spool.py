@@ -105,7 +105,10 @@ class Spool:
         return boot + 1
 
     def begin(self, meta):
-        """Start a session and write its session.json from `meta` and what the spool knows. -> its name."""
+        """Start a session and write its session.json from `meta` and what the spool knows. -> its name.
+
+        OSError when the flash does not take it; nothing is left of it then, and `begin` may be tried again.
+        """
         if self.boot is None:
             raise RuntimeError("Spool.recover() comes before begin()")
         suffix = hexlify(os.urandom(4)).decode()
@@ -115,7 +118,11 @@ class Spool:
         document.update({"format": 1, "device": self.device, "session": name, "boot": self.boot})
         document["forgotten"] = retention.forget_barren(self)
         os.mkdir(path)
-        files.replace_json(path + "/session.json", document)
+        try:
+            files.replace_json(path + "/session.json", document)
+        except OSError:
+            remove_session(path)
+            raise
         self._sessions += 1
         self.session = name
         self.session_path = path

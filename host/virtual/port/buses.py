@@ -18,9 +18,13 @@ class I2C:
     def __init__(self, id=0, *, scl=None, sda=None, freq=400000, timeout=50000):
         if id not in _i2c_chips:
             raise ValueError(f"I2C({id}) doesn't exist")
+        self._id = id
         self._chips = _i2c_chips[id]
         self._freq = freq
         self._register = bytearray(1)
+
+    def __str__(self):
+        return f"I2C({self._id})"
 
     def init(self, scl=None, sda=None, *, freq=400000, timeout=50000):
         """Change the clock rate."""
@@ -110,8 +114,12 @@ class SPI:
     ):
         if id not in _spi_chips:
             raise ValueError(f"SPI({id}) doesn't exist")
+        self._id = id
         self._chips = _spi_chips[id]
         self.init(baudrate, polarity=polarity, phase=phase)
+
+    def __str__(self):
+        return f"SPI({self._id})"
 
     def init(self, baudrate=1000000, *, polarity=0, phase=0, bits=8, firstbit=MSB, sck=None, mosi=None, miso=None):
         """Set rate and mode; the chips here speak modes 0 and 3."""
