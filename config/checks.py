@@ -35,7 +35,8 @@ def config_errors(config):
             yield from _ibuf(path, stream, storage.get("stall_ms"))
         yield from _blocks(path, stream, storage.get("stall_ms"))
     yield from _hardware(buses, streams)
-    yield from _pins(buses, streams, board)
+    yield from _pins(buses, streams, storage, board)
+    yield from _card(storage, buses, streams)
     if board:
         yield from _blocks_of_board(buses, streams, board)
         yield from _memory(streams, board)
@@ -203,10 +204,10 @@ def _once(users, what, path):
         users[what] = path
 
 
-def _pin_fields(buses, streams):
+def _pin_fields(buses, streams, storage):
     """`(path, role, pin)` of every pin in use, in the order of the paths."""
     found = []
-    for part, members in (("buses", buses), ("streams", streams)):
+    for part, members in (("buses", buses), ("storage", {"card": storage.get("card")}), ("streams", streams)):
         for name in sorted(members):
             for role in ("cs", "int_pin", "miso", "mosi", "sck", "scl", "sd", "sda", "ws"):
                 if members[name] and members[name].get(role) is not None:
@@ -214,10 +215,10 @@ def _pin_fields(buses, streams):
     return found
 
 
-def _pins(buses, streams, board):
+def _pins(buses, streams, storage, board):
     """Every pin exists, can do its work, and does only one."""
     users = {}
-    for path, role, pin in _pin_fields(buses, streams):
+    for path, role, pin in _pin_fields(buses, streams, storage):
         if board and not in_ranges(pin, board["pins"]):
             yield (path, "this board has no GPIO {} to use".format(pin), "one of " + board["pins"])
         elif board and role in _DRIVES and in_ranges(pin, board["input_only"]):
@@ -284,6 +285,38 @@ def _memory(streams, board):
         )
 
 
+def _is_on_card(root):
+    return root == "/sd" or root.startswith("/sd/")
+
+
+def _card(storage, buses, streams):
+    """The folder and the card belong together; the card has its bus to itself."""
+    card = storage.get("card")
+    root = storage.get("root")
+    if "card" in storage and root is not None and (card is not None) != _is_on_card(root):
+        if card is None:
+            yield ("storage.card", "is missing: {} is on a card".format(root), 'as {"bus": "spi1", "cs": 5}, or {}')
+        else:
+            yield ("storage.root", "is not on the card", "/sd or a folder below it")
+    if not card or "bus" not in card or "cs" not in card:
+        return
+    name = card["bus"]
+    if name is None:
+        if card["cs"] is not None:
+            yield ("storage.card.cs", "has no meaning without a bus", "leave it out, or name the bus")
+        return
+    if name not in buses or (buses[name] and buses[name].get("kind") == "i2c"):
+        spi = [known for known in sorted(buses) if buses[known] and buses[known].get("kind") == "spi"]
+        legal = "one of {}".format(listed(spi)) if spi else "describe it in 'buses'"
+        yield ("storage.card.bus", "there is no SPI bus " + shown(name), legal)
+        return
+    if card["cs"] is None:
+        yield ("storage.card.cs", "is missing: bus {} is spi".format(name), "the chip select's GPIO")
+    for stream in sorted(streams):
+        if streams[stream] and streams[stream].get("bus") == name:
+            yield ("streams.{}.bus".format(stream), "is the card's as well", "a bus of its own for each")
+
+
 def _storage(storage, streams, board):
     """The folder is plain, and one segment of every stream fits into the room that there is."""
     root = storage.get("root")
@@ -292,8 +325,7 @@ def _storage(storage, streams, board):
     rooms = []
     if _has(storage, "max_kb"):
         rooms.append(storage["max_kb"])
-    on_card = root is None or root == "/sd" or root.startswith("/sd/")
-    if board and board["data_kb"] is not None and _has(storage, "reserve_kb") and not on_card:
+    if board and board["data_kb"] is not None and _has(storage, "root", "reserve_kb") and not _is_on_card(root):
         rooms.append(board["data_kb"] - storage["reserve_kb"])
     total = largest = 0
     where = None

@@ -126,11 +126,22 @@ class I2SMic(Stream):
     """Samples per file, a multiple of `block_frames`."""
 
 
+class Card(Strict):
+    """An SD card: on an SPI bus of its own (micropython-lib's sdcard), or in the board's SD slot (machine.SDCard)."""
+
+    bus: Name | None = None
+    """A name from `buses`; null = the board's SD slot."""
+    cs: Pin | None = None
+    """Chip select pin on that bus."""
+
+
 class Storage(Strict):
     """Where and how recordings are kept on the board."""
 
     root: FilePath = "/data"
-    """Folder for recordings; below `/sd` it is on a card."""
+    """Folder for recordings; below `/sd` it is on the card."""
+    card: Card | None = None
+    """The card at `/sd`; null = there is none."""
     max_kb: Annotated[int, Field(ge=16, le=1_000_000_000)] | None = None
     """Most that recordings may take, in KB; null = all there is."""
     reserve_kb: Annotated[int, Field(ge=0, le=1_000_000)] = 64

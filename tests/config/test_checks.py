@@ -22,6 +22,7 @@ BASE = {
 }  # fmt: skip
 SECOND = {"driver": "lsm6dsox", "bus": "i2c0", "address": 107, "rate_hz": 104}
 ON_SPI = {"driver": "lsm6dsox", "bus": "spi1", "cs": 5, "rate_hz": 104}
+ON_CARD = {"storage.root": "/sd", "storage.card": {"bus": "spi1", "cs": 5}}
 LARGE_BLOCKS = {"streams.imu.block_frames": 64}
 TWO_BLOCKS = {"streams.imu.ring_blocks": 2}
 URL = "upload.https.url"
@@ -52,6 +53,8 @@ def errors_of(changes):
         {"streams.imu.measure": ["accel"], "streams.imu.gyro_range_dps": 2000},
         {"streams.imu2": SECOND},
         {"streams.imu": ON_SPI},
+        {"storage.root": "/sd/data", "storage.card": {}},
+        {"storage.root": "/sd", "storage.card": {"bus": "spi1", "cs": 5}},
         {"streams.key": SECOND},
         {"upload": ...},
         {"upload": ..., "board": "esp32", "streams.mic.sd": 34, "streams.imu.int_pin": 39},
@@ -108,6 +111,14 @@ def test_in_order(changes):
         ({"streams.mic.ibuf_bytes": 200000}, "streams", ["219456", "131072"]),
         ({"storage.max_kb": 300}, "streams.mic.segment_frames", ["360 KB", "300 KB"]),
         ({"storage.root": "/data/../x"}, "storage.root", [".."]),
+        ({"storage.root": "/sd/x"}, "storage.card", ["/sd/x is on a card", '"cs"']),
+        ({"storage.card": {}}, "storage.root", ["not on the card", "/sd"]),
+        ({**ON_CARD, "storage.card": {"cs": 5}}, "storage.card.cs", ["without a bus"]),
+        ({**ON_CARD, "storage.card": {"bus": "spi1"}}, "storage.card.cs", ["is missing"]),
+        ({**ON_CARD, "storage.card": {"bus": "spi2", "cs": 5}}, "storage.card.bus", ['"spi2"', "spi1"]),
+        ({**ON_CARD, "storage.card": {"bus": "i2c0", "cs": 5}}, "storage.card.bus", ['no SPI bus "i2c0"', "spi1"]),
+        ({**ON_CARD, "storage.card": {"bus": "spi1", "cs": 14}}, "streams.mic.sck", ["storage.card.cs"]),
+        ({**ON_CARD, "streams.imu": {**ON_SPI, "cs": 4}}, "streams.imu.bus", ["the card's"]),
         ({"upload.backoff_min_s": 70}, "upload.backoff_max_s", ["70"]),
         ({"upload.https.ca_file": None}, "upload.https.ca_file", ["ca.der"]),
         ({URL: "http://192.168.1.10:8080"}, URL, ["clear text", "https://"]),
@@ -137,6 +148,7 @@ def test_refused(changes, path, words):
 PICO = {
     "board": "pico_w", "network.wifi": ["h"], "buses.spi1": ...,
     "buses.i2c0": {"kind": "i2c", "id": 0, "scl": 5, "sda": 4}, "streams.mic.sd": 16, "storage.root": "/sd",
+    "storage.card": {},
 }  # fmt: skip
 
 
@@ -146,7 +158,7 @@ PICO = {
         ({}, []),
         ({"streams.mic.ws": 13}, ["streams.mic.ws"]),
         ({"buses.i2c0": {"kind": "i2c", "id": 1, "scl": 5, "sda": 4}}, ["buses.i2c0.scl", "buses.i2c0.sda"]),
-        ({"storage.root": "/data", "storage.reserve_kb": 500}, ["streams.mic.segment_frames"]),
+        ({"storage.root": "/data", "storage.card": None, "storage.reserve_kb": 500}, ["streams.mic.segment_frames"]),
         ({"storage.root": "/sd/x", "storage.reserve_kb": 500}, []),
         ({"streams.mic.sd": 23}, ["streams.mic.sd"]),
     ],

@@ -57,7 +57,7 @@ def right_configs(draw):
     streams = draw(st.sampled_from([{"s": imu}, {"s": imu, "mic_2": mic}, {"mic": mic}]))
     config = {"version": 1, "device": draw(st.sampled_from(["a", "A-1_b"])), "board": board, "streams": streams}
     config["buses"] = {"b": bus} if "s" in streams else {}
-    config["storage"] = {"root": "/sd", "stall_ms": draw(st.integers(0, 200))}
+    config["storage"] = {"root": "/sd", "card": {}, "stall_ms": draw(st.integers(0, 200))}
     if draw(st.booleans()):
         url = draw(st.sampled_from(["https://h:1", "https://[::1]:8443/x", "http://127.0.0.1:80/", "http://localhost"]))
         config["upload"] = {"https": {"url": url, "ca_file": "/ca.der"}, "timeout_s": draw(st.integers(1, 600))}
@@ -108,6 +108,7 @@ PLAUSIBLE = {
     "max_kb": [16, 100],
     "reserve_kb": [0, 2000],
     "root": ["/data", "/sd/x", "/a/../b"],
+    "card": [None, {}, {"bus": "b", "cs": 13}, {"bus": "b"}, {"cs": 5}],
     "url": ["http://x.y", "https://a:b@c", "https://x?y", "https://", "https://h:0", "https://[::1", "http://127.0.0.1.x"],
     "ca_file": [None],
     "wifi": [[], ["home", "home"], ["\u00fc" * 20], {"home": "long enough"}, None],
