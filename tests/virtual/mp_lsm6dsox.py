@@ -8,6 +8,8 @@ from array import array
 
 import micropython
 
+from host.virtual.chips.ism330dhcx import ISM330DHCX
+from host.virtual.chips.lsm6dso32 import LSM6DSO32
 from host.virtual.chips.lsm6dsox import LSM6DSOX
 from host.virtual.chips.source import Motion
 from mptest import SkipTest
@@ -101,6 +103,16 @@ def test_registers_after_power_on():
     assert get(chip, 0x18) == 0xE0
     assert get(chip, 0x02) == 0x3F
     assert get(chip, 0x10, 2) == b"\x00\x00"
+
+
+def test_identities_of_its_siblings():
+    for kind, identity in ((LSM6DSO32, 0x6C), (ISM330DHCX, 0x6B)):
+        clock = Now()
+        chip = kind(clock, Rows(), rate_ratio=1)
+        assert get(chip, 0x0F) == identity
+        start(chip)
+        clock.t += PERIOD_104_US
+        assert level(chip) == 2
 
 
 def test_wrong_identity_on_purpose():

@@ -67,10 +67,12 @@ class LSM6DSOX(Chip):
     the first frame of a recording is the source's first row.
     """
 
+    IDENTITY = 0x6C  # WHO_AM_I (9.11)
+
     def __init__(self, clock, source, *, address=0x6A, cs=None, rate_ratio=1.0213, faults=None, int1=None):
         super().__init__(clock, address, cs, faults)
         self.source = source
-        self._who_am_i = (faults or {}).get("who_am_i", 0x6C)
+        self._who_am_i = (faults or {}).get("who_am_i", self.IDENTITY)
         self._tick_ps = int(TICK_PS / rate_ratio)
         self._freq_fine = round((rate_ratio - 1) / 0.0015) & 0xFF
         self._int1 = int1

@@ -44,7 +44,16 @@ def _motion(spec):
     return source.Motion(spec.get("seed", 1))
 
 
-_CHIPS = {"lsm6dsox": "LSM6DSOX", "icm42688": "ICM42688", "mpu6050": "MPU6050", "mpu6886": "MPU6886"}  # module, class
+_CHIPS = {  # module: class
+    "bmi270": "BMI270",
+    "icm42688": "ICM42688",
+    "ism330dhcx": "ISM330DHCX",
+    "lsm6ds3trc": "LSM6DS3TRC",
+    "lsm6dso32": "LSM6DSO32",
+    "lsm6dsox": "LSM6DSOX",
+    "mpu6050": "MPU6050",
+    "mpu6886": "MPU6886",
+}
 
 
 def _chip(spec):

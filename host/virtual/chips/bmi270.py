@@ -1,0 +1,352 @@
+"""Bosch BMI270, register by register, after the data sheet BST-BMI270-DS000 (section 5: registers; 4.4: initialization;
+4.7: FIFO; 6: interfaces).
+
+Modelled: identity, soft reset, the upload of the configuration file, power control, data rates, data registers, sensor
+time, the headerless FIFO, INT1 for the FIFO. Not modelled: filters and settling (the counts come from the source as
+they are, whatever the range), temperature, auxiliary sensor, FIFO headers, downsampling, INT2, the features.
+
+Traps: without the upload (8192 bytes; any content will do) no sensor runs; with advanced power saving on (it is after
+a reset) the FIFO cannot be read, and writes less than 450 us apart get lost; the FIFO's frames begin with the
+gyroscope, which is dummy (7F02h, 8000h, 8000h) while it starts up: rows of the source begin with the first sample
+that both have; a frame that was not read to its end comes again; an overflow drops the oldest frames; a longer read
+gives 8000h; SPI needs a rising edge of CSB first, and each SPI read begins with a dummy byte.
+"""
+
+from .sampled import Ring, SampledChip
+
+# Register addresses: section 5.2
+CHIP_ID = 0x00
+ERR_REG = 0x02
+STATUS = 0x03
+DATA_8 = 0x0C
+DATA_19 = 0x17
+SENSORTIME_0 = 0x18
+SENSORTIME_2 = 0x1A
+EVENT = 0x1B
+INT_STATUS_0 = 0x1C
+INT_STATUS_1 = 0x1D
+INTERNAL_STATUS = 0x21
+FIFO_LENGTH_0 = 0x24
+FIFO_LENGTH_1 = 0x25
+FIFO_DATA = 0x26
+ACC_CONF = 0x40
+GYR_CONF = 0x42
+FIFO_WTM_0 = 0x46
+FIFO_WTM_1 = 0x47
+FIFO_CONFIG_0 = 0x48
+FIFO_CONFIG_1 = 0x49
+INT1_IO_CTRL = 0x53
+INT2_IO_CTRL = 0x54
+INT_MAP_DATA = 0x58
+INIT_CTRL = 0x59
+INIT_ADDR_0 = 0x5B
+INIT_ADDR_1 = 0x5C
+INIT_DATA = 0x5E
+PWR_CONF = 0x7C
+PWR_CTRL = 0x7D
+CMD = 0x7E
+
+# Reset values that are not 0
+_DEFAULTS = (
+    (CHIP_ID, 0x24),
+    (STATUS, 0x10),
+    (EVENT, 0x01),
+    (ACC_CONF, 0xA8),
+    (0x41, 0x02),
+    (GYR_CONF, 0xA9),
+    (0x44, 0x46),
+    (0x45, 0x88),
+    (FIFO_WTM_1, 0x02),
+    (FIFO_CONFIG_0, 0x02),
+    (FIFO_CONFIG_1, 0x10),
+    (PWR_CONF, 0x03),
+)
+_FIFO_BYTES = 2048
+_CONFIG_BYTES = 8192
+_INIT_US = 5000  # 4.4: INTERNAL_STATUS says init_ok within 20 ms
+_RESET_US = 2000
+_WRITE_GAP_US = 450  # 6: idle time between writes in low power mode
+_GYRO_START_US = 45000  # from suspend
+
+# FIFO_CONFIG_0 / _1
+_STOP_ON_FULL = 0x01
+_HEADER_EN = 0x10
+_ACC_EN = 0x40
+_GYR_EN = 0x80
+
+# PWR_CTRL
+_GYR_ON = 0x02
+_ACC_ON = 0x04
+
+# INT_STATUS_1 and INT_MAP_DATA, INT1 in the low bits
+_FFULL = 0x01
+_FWM = 0x02
+
+_DUMMY_ACC = 0x7F01
+_DUMMY_GYR = 0x7F02
+_TICK_US = 39.0625  # sensor time
+
+
+class BMI270(SampledChip):
+    """The chip. `int1` is its INT1; both sensors are sampled at the faster one's rate."""
+
+    def __init__(self, clock, source, *, address=0x68, cs=None, rate_ratio=1.0, faults=None, int1=None):
+        super().__init__(clock, source, address, cs, rate_ratio, faults, int1)
+        self._fifo = Ring(_FIFO_BYTES)
+        self._out = bytearray(12)  # accelerometer, gyroscope
+        self.power_on()
+
+    def power_on(self):
+        """Registers at their defaults, no configuration, sensors off."""
+        super().power_on()
+        for i in range(128):
+            self.registers[i] = 0
+        for register, value in _DEFAULTS:
+            self.registers[register] = value
+        if "who_am_i" in self._faults:
+            self.registers[CHIP_ID] = self._faults["who_am_i"]
+        for i in range(12):
+            self._out[i] = 0
+        self._spi = False  # the interface has seen a rising edge of CSB
+        self._dummy = False
+        self._loading = False
+        self._loaded = 0  # bytes of the configuration that came in order
+        self._init_us = -1  # when the initialization will be done
+        self._write_us = -_WRITE_GAP_US  # end of the last write ...
+        self._slow = False  # ... which began with advanced power saving on
+        self._load_at = 0
+        self._length = 0
+        self._time = 0
+        self._gyro_us = 0
+        self._every = [0, 0]  # each n-th sample is one of accelerometer, gyroscope; 0 = off
+        self._frame = 0  # bytes
+        self._taken = 0  # bytes of the oldest frame that were read in this transfer ...
+        self._beyond = 0  # ... and bytes behind the last frame
+        self.lost_frames = 0  # for tests: the chip does not say
+        self._clear_fifo()
+        self.update_int1()
+
+    def _clear_fifo(self):
+        self.restart_rows()
+        self._fifo.clear()
+        self._taken = 0
+
+    # Samples
+
+    def _saving(self):
+        return self.registers[PWR_CONF] & 0x01
+
+    def _configure(self):
+        registers = self.registers
+        on = registers[PWR_CTRL] if registers[INTERNAL_STATUS] & 0x0F == 1 else 0
+        acc = registers[ACC_CONF] & 0x0F if on & _ACC_ON else 0
+        gyr = registers[GYR_CONF] & 0x0F if on & _GYR_ON else 0
+        base = max(acc, gyr)
+        if gyr and not self._every[1]:
+            self._gyro_us = self.clock.now() + _GYRO_START_US
+        if not base:
+            self.untouched = True
+        self._every[0] = 1 << (base - acc) if acc else 0
+        self._every[1] = 1 << (base - gyr) if gyr else 0
+        self.set_period(2560000 / (1 << base) if base else 0)  # code 8: 100 Hz, 256 ticks of sensor time
+        frame = (6 if self._stored(1) else 0) + (6 if self._stored(0) else 0)
+        if frame != self._frame:
+            self._frame = frame
+            self._clear_fifo()
+
+    def _stored(self, sensor):
+        wanted = self.registers[FIFO_CONFIG_1] & (_GYR_EN if sensor else _ACC_EN)
+        return wanted and self._every[sensor]
+
+    def _sample(self):
+        starting = self._every[1] and self._due_us < self._gyro_us
+        if starting:
+            self.restart_rows()
+        self.source.row(self.row)
+        counts = self.source.counts
+        for sensor in range(2):
+            if self._every[sensor] and self.samples % self._every[sensor] == 0 and not (sensor and starting):
+                for axis in range(3):
+                    at = 6 * sensor + 2 * axis
+                    self._out[at] = counts[3 * sensor + axis] & 0xFF
+                    self._out[at + 1] = counts[3 * sensor + axis] >> 8 & 0xFF
+                self.registers[STATUS] |= 0x40 if sensor else 0x80
+        if self._frame and not self._saving():
+            self._store(starting)
+        if starting:
+            self.row -= 1  # the source begins when both have begun
+
+    def _store(self, starting):
+        """One frame: gyroscope, accelerometer (4.7.1)."""
+        if self.registers[FIFO_CONFIG_1] & _HEADER_EN:
+            raise NotImplementedError("BMI270 model: the FIFO has no headers here (FIFO_CONFIG_1.fifo_header_en)")
+        before = self._fifo.level
+        if before + self._frame > _FIFO_BYTES:
+            self._raise_flag(_FFULL)
+            self.lost_frames += 1
+            if self.registers[FIFO_CONFIG_0] & _STOP_ON_FULL:
+                return
+            self._fifo.drop(self._frame)
+            self._taken = 0
+        if self._stored(1):
+            self._put(6, starting, _DUMMY_GYR)
+        if self._stored(0):
+            self._put(0, False, _DUMMY_ACC)
+        watermark = self._watermark()
+        if watermark and before < watermark <= self._fifo.level:
+            self._raise_flag(_FWM)
+
+    def _put(self, at, dummy, mark):
+        for i in range(6):
+            if dummy:
+                self._fifo.put(mark >> 8 * i & 0xFF if i < 2 else 0x80 if i & 1 else 0)
+            else:
+                self._fifo.put(self._out[at + i])
+
+    def _skip(self, n):
+        if self._frame and not self._saving():
+            self.lost_frames += n
+            self._raise_flag(_FFULL)
+
+    def _watermark(self):
+        return self.registers[FIFO_WTM_0] | (self.registers[FIFO_WTM_1] & 0x1F) << 8
+
+    def _raise_flag(self, bit):
+        self.registers[INT_STATUS_1] |= bit
+        if self.registers[INT_MAP_DATA] & bit:
+            self._event_us = self._due_us
+
+    # Registers
+
+    def select(self, level):
+        super().select(level)
+        self._dummy = not level
+        if level:
+            self._spi = True
+
+    def read(self, register, buf, start, n):
+        """Over SPI a dummy byte comes first (6.2)."""
+        if self.cs is not None and n:
+            if not self._spi:
+                for i in range(start, start + n):
+                    buf[i] = 0xFF
+                return register
+            if self._dummy:
+                self._dummy = False
+                buf[start] = 0
+                start += 1
+                n -= 1
+        if register == FIFO_DATA:
+            self._taken = self._beyond = 0  # a frame that was not read to its end comes again
+        return super().read(register, buf, start, n)
+
+    def write(self, register, buf, start, n):
+        """While power saving is on, and 450 us behind, writes need a pause in front of them."""
+        now = self.clock.now()
+        if self._slow and now - self._write_us < _WRITE_GAP_US:
+            return register
+        self._slow = self._saving() != 0
+        self._write_us = now
+        if register == INIT_DATA:
+            self._load_at = 2 * (self.registers[INIT_ADDR_0] & 0x0F | self.registers[INIT_ADDR_1] << 4)
+        return super().write(register, buf, start, n)
+
+    def _next(self, register):
+        """Bursts of FIFO_DATA and INIT_DATA stay there."""
+        return register if register in (FIFO_DATA, INIT_DATA) else register + 1 & 0x7F
+
+    def _read(self, register):
+        if 0 <= self._init_us <= self.clock.now():
+            self._init_us = -1
+            self.registers[INTERNAL_STATUS] = 1 if self._loaded == _CONFIG_BYTES else 2
+            self._configure()
+        if register == FIFO_DATA:
+            return self._read_fifo()
+        if register == FIFO_LENGTH_0:
+            self._length = self._fifo.level  # both halves are of one moment
+            return self._length & 0xFF
+        if register == FIFO_LENGTH_1:
+            return self._length >> 8
+        if DATA_8 <= register <= DATA_19:
+            self.registers[STATUS] &= 0x7F if register < DATA_8 + 6 else 0xBF
+            return self._out[register - DATA_8]
+        if SENSORTIME_0 <= register <= SENSORTIME_2:
+            if register == SENSORTIME_0:
+                self._time = int(self.clock.now() * self._rate_ratio / _TICK_US) & 0xFFFFFF
+            return self._time >> 8 * (register - SENSORTIME_0) & 0xFF
+        value = self.registers[register]
+        if register in (INT_STATUS_0, INT_STATUS_1, EVENT, ERR_REG):
+            self.registers[register] = 0  # cleared on read
+        return value
+
+    def _read_fifo(self):
+        if self._saving() or not self._fifo.level:
+            self._beyond += 1
+            return 0x00 if self._beyond & 1 else 0x80
+        self.untouched = False
+        value = self._fifo.peek(self._taken)
+        self._taken += 1
+        if self._taken == self._frame:  # a frame leaves with its last byte
+            self._fifo.drop(self._frame)
+            self._taken = 0
+        return value
+
+    def _write(self, register, value):
+        if register == CMD:
+            self._command(value)
+        elif register == INIT_DATA:
+            self._load(value)
+        elif ACC_CONF <= register < CMD:
+            self.registers[register] = value
+            if register == INIT_CTRL:
+                self._control_init(value)
+            elif register in (ACC_CONF, GYR_CONF, FIFO_CONFIG_1, PWR_CTRL):
+                self._configure()
+
+    def _command(self, value):
+        if value == 0xB6:
+            self.power_on()
+            self._ready_us = self.clock.now() + _RESET_US
+        elif value == 0xB0:
+            self._clear_fifo()
+
+    def _control_init(self, value):
+        self._loading = value == 0
+        if self._loading:
+            self._loaded = 0
+            self.registers[INTERNAL_STATUS] = 0
+        else:
+            self._init_us = self.clock.now() + _INIT_US
+
+    def _load(self, _):
+        """A byte of the configuration. Each burst goes where INIT_ADDR says; only an unbroken row of bytes counts."""
+        if self._loading and not self._saving():
+            if self._load_at == self._loaded:
+                self._loaded += 1
+            self._load_at += 1
+
+    # Interrupt pin
+
+    def _active_level(self):
+        return self.registers[INT1_IO_CTRL] >> 1 & 1
+
+    def _pin(self):
+        if not self.registers[INT1_IO_CTRL] & 0x08:
+            return False
+        wanted = self.registers[INT_MAP_DATA]
+        level = self._fifo.level
+        full = level + self._frame > _FIFO_BYTES
+        return (wanted & _FWM and 0 < self._watermark() <= level) or (wanted & _FFULL and self._frame and full)
+
+    def _samples_to_event(self):
+        if not self._frame or self._saving() or self._pin():
+            return 0
+        frames = 0
+        wanted = self.registers[INT_MAP_DATA]
+        missing = self._watermark() - self._fifo.level
+        if wanted & _FWM and missing > 0:
+            frames = (missing + self._frame - 1) // self._frame
+        if wanted & _FFULL:
+            full = (_FIFO_BYTES - self._fifo.level) // self._frame
+            frames = min(frames or full, full)
+        return frames
