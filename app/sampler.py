@@ -141,10 +141,12 @@ class Sampler:
             seek.meet()
 
     def stop(self):
-        """Stop the sensor. Frames that it made up to the last drain, and that were not taken, are counted as lost."""
+        """Stop the sensor. Frames that it made up to the last drain, and that were not taken, are counted as lost,
+        whatever the driver does.
+        """
         self._made = self.driver.produced()
+        self._lose_rest(0, BUS if self._bus_failing else RING)
         try:
             self.driver.stop()
         except OSError as error:
             self._bus_failed(error)
-        self._lose_rest(0, BUS if self._bus_failing else RING)

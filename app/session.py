@@ -42,8 +42,11 @@ class Session:
         try:
             await coroutine
         except Exception as error:
-            sys.print_exception(error)
-            self.failure = "%s: %s" % (type(error).__name__, error)
+            self._failed(error)
+
+    def _failed(self, error):
+        sys.print_exception(error)
+        self.failure = "%s: %s" % (type(error).__name__, error)
 
     async def _record(self):
         """The only task that writes sample data: one block of each stream at a time, so that none starves."""
@@ -77,12 +80,23 @@ class Session:
             self.failure = "ledger.json cannot be written: %s" % error
 
     def _empty(self, stream):
-        """Everything that the chip holds goes through the ring to the writer; then the sensor is stopped."""
+        """Everything that the chip holds goes through the ring to the writer; then the sensor is stopped. A driver that
+        fails in doing so costs no other stream anything.
+        """
+        for step in (self._drain, self._stop):
+            try:
+                step(stream)
+            except Exception as error:
+                self._failed(error)
+        while stream.recorder.step():
+            pass
+
+    def _drain(self, stream):
         for _ in range(EMPTY_ROUNDS):
             while stream.recorder.step():
                 pass
             if stream.sampler.try_drain(1) == 0:
                 break
+
+    def _stop(self, stream):
         stream.sampler.stop()
-        while stream.recorder.step():
-            pass
