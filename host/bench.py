@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from host import bench_kernels, bench_ram, bench_storage
+from host import bench_kernels, bench_ram, bench_storage, bench_time
 from host.board_files import ROOT
 from host.libs import cache_folder
 from host.virtual.compiler import find_micropython
@@ -29,16 +29,19 @@ def run(args: argparse.Namespace) -> int:
         results = _pipeline() + bench_storage.speed(_measure)
         wear = bench_storage.wear(_measure)
         kernels = bench_kernels.speed(_measure)
+        time = bench_time.accuracy(_measure)
         heap = bench_ram.heaps()
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     if args.json:
-        print(json.dumps({"ok": True, "results": results, "wear": wear, "kernels": kernels, "heap": heap}, indent=2))
+        found = {"results": results, "wear": wear, "kernels": kernels, "time": time, "heap": heap}
+        print(json.dumps({"ok": True, **found}, indent=2))
     else:
         _show(results)
         Console().print(bench_storage.wear_table(wear))
         Console().print(bench_kernels.table(kernels))
+        Console().print(bench_time.table(time))
         Console().print(bench_ram.table(heap))
     return 0
 

@@ -49,10 +49,16 @@ class FrameClock:
         slopes = [(_span(group), _slope(group)) for group in groups]
         measured = max((s for s in slopes if s[1] is not None), default=None)
         us_per_frame = measured[1] if measured else 1e6 / nominal_hz
-        self.rate_hz = 1e6 / us_per_frame if measured else None
         self._lines = [_line(group, us_per_frame) for group in groups]
         late = [group[:, 1] - line.t_us(group[:, 0]) for group, line in zip(groups, self._lines, strict=True) if line]
         self.residual_us = float(np.sqrt(np.mean(np.concatenate(late) ** 2))) if late else None
+        self.rate_hz = None
+        if measured:
+            longest = slopes.index(measured)
+            first, last = self._lines[longest].t_us(groups[longest][[0, -1], 0])
+            if last > first:
+                us_per_frame = float(last - first) / measured[0]
+            self.rate_hz = 1e6 / us_per_frame
         self._us_per_frame = us_per_frame
 
     def t_us(self, frames: np.ndarray) -> np.ndarray:
@@ -147,7 +153,8 @@ def _envelope(x: np.ndarray, y: np.ndarray, knots: np.ndarray) -> np.ndarray:
     for middle in knots[1:-1]:
         first, end = np.searchsorted(x, [middle - half, middle + half])
         behind = np.searchsorted(x, middle, side="right")
-        window = slice(min(first, behind - 1), max(end, behind + 1))  # one on either side at least, whatever is missing
+        side = WINDOW_ANCHORS // 2  # so many on either side, across whatever is missing
+        window = slice(max(0, min(first, behind - side)), max(end, behind + side))
         lines.append(_lower(x[window], y[window], middle))
     heights, slopes = np.array(lines).T
     return np.array([heights[0] - slopes[0] * half, *heights, heights[-1] + slopes[-1] * half])

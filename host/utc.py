@@ -37,7 +37,7 @@ class UtcClock:
         self.rate, sigma = _rate(self._t, offset[kept], self._unsure)
         self._offset = offset[kept] - self.rate * self._t
         seen = _needed(self._t, self._offset, self._unsure).max()
-        self.wander = max(LEAST_WANDER, 2 * sigma, seen)
+        self.wander = max(LEAST_WANDER, 2 * sigma, 2 * seen)
 
     def utc_us(self, t_us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(UTC in us since 1970, its uncertainty in us), float64, for times on the board's clock."""

@@ -1,10 +1,9 @@
-"""The time base end to end: a virtual board records a sensor whose oscillator is known, the data set reader says when."""
+"""The time base end to end: a virtual board records a sensor whose oscillator is known, the reader says when."""
 
 import asyncio
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from host.dataset import Dataset
