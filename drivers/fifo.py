@@ -296,7 +296,7 @@ class FifoDriver:
             return False
         behind = self._flagged and self._level >= self.fifo_frames
         if not behind:
-            unseen = not self._LATCHED and level + n + self._clock.frames_in(self._since(us)) > self.fifo_frames
+            unseen = not self._LATCHED and self._level + n >= self.fifo_frames  # it was full when the burst began
             level = self._level
             us = self._us
             if self._doubt or unseen:
@@ -313,12 +313,10 @@ class FifoDriver:
     def _size_loss(self, at_hand, us):
         """Of the frames made until ``us`` so many are ``at_hand``: what else was made is lost. Called in doubt."""
         lost = self._made(us) - self._counted - at_hand
-        if not self._overrun:  # an overflow that only the clock saw
-            if lost < 2:
-                return
-            self.overruns += 1
-        elif lost < -4 - (at_hand >> 3):
+        if lost < -4 - (at_hand >> 3):
             lost = 1  # the chip was full, the clock says it could not be: the clock does not know
+        if lost > 0 and not self._overrun:  # the flag was gone when it was read
+            self.overruns += 1
         lost = max(lost, self._dropped)
         self._dropped = 0
         if lost > 0:
@@ -362,7 +360,7 @@ class FifoDriver:
         if since < 32 * self._half_us:  # what came meanwhile, if that is not too long ago to say
             lost += self._clock.frames_in(max(0, since - self._floor_us))
         if lost > 0 or self._steady >= STEADY:
-            lost = max(lost, self._made(self._us) - self._counted - self._level)
+            lost = max(lost, self._made(self._us, self._half_us >> 1) - self._counted - self._level)
         if lost > 0:
             self._miss(lost)
 
@@ -381,9 +379,9 @@ class FifoDriver:
     def _since(self, us):
         return max(0, ticks_diff(self._us, us))
 
-    def _made(self, us):
-        """-> frames made until ``us``, by the clock."""
-        ticks = ticks_diff(us, self._reference_us) - self._floor_us
+    def _made(self, us, less_us=0):
+        """-> frames made until ``less_us`` in front of ``us``, by the clock."""
+        ticks = ticks_diff(us, self._reference_us) - self._half_us - less_us
         return self._reference_frames + self._clock.frames_in(max(0, ticks))
 
     def _note_reference(self):
