@@ -62,6 +62,21 @@ class Registers:
         except OSError as error:
             self._fail(error, register, "write")
 
+    def write_many(self, register, buffer):
+        """Write ``buffer[1:]`` to ``register`` on, in one transaction (allocates). ``buffer[0]`` is overwritten."""
+        try:
+            if self._cs is None:
+                self._bus.writeto_mem(self._address, register, memoryview(buffer)[1:])
+            else:
+                buffer[0] = register
+                self._cs(0)
+                try:
+                    self._bus.write(buffer)
+                finally:
+                    self._cs(1)
+        except OSError as error:
+            self._fail(error, register, "write")
+
     def expect(self, register, value, what):
         """Raise OSError(ENODEV) unless ``register`` reads ``value``: the chip is not ``what`` it should be."""
         found = self.read(register)

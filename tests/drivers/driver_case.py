@@ -123,6 +123,7 @@ class SPI:
     def cs(self, level):
         self.selected = not level
         self.command = None
+        self.i2c.model.select(level)
 
     def write(self, data):
         assert self.selected, "written without chip select"
@@ -145,7 +146,8 @@ class Bench:
     def __init__(self, kind, spi=False, byte_us=22, tolerance=0, rate_ratio=1.0, faults=None, **settings):
         self.clock = clock = Clock()
         kind.set_time(clock.ticks_us, clock.sleep_ms)
-        self.model = kind.model(clock, Numbered(), address=kind.address, rate_ratio=rate_ratio, faults=faults)
+        cs = 5 if spi else None
+        self.model = kind.model(clock, Numbered(), address=kind.address, cs=cs, rate_ratio=rate_ratio, faults=faults)
         self.bus = (SPI if spi else I2C)(self.model, clock, byte_us)
         self.i2c = self.bus.i2c if spi else self.bus
         self.driver = kind.driver(

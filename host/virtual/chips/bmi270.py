@@ -118,7 +118,7 @@ class BMI270(SampledChip):
         self._length = 0
         self._time = 0
         self._gyro_us = 0
-        self._every = [0, 0]  # each n-th sample is one of accelerometer, gyroscope; 0 = off
+        self._each = [0, 0]  # each n-th sample is one of accelerometer, gyroscope; 0 = off
         self._frame = 0  # bytes
         self._taken = 0  # bytes of the oldest frame that were read in this transfer ...
         self._beyond = 0  # ... and bytes behind the last frame
@@ -142,12 +142,12 @@ class BMI270(SampledChip):
         acc = registers[ACC_CONF] & 0x0F if on & _ACC_ON else 0
         gyr = registers[GYR_CONF] & 0x0F if on & _GYR_ON else 0
         base = max(acc, gyr)
-        if gyr and not self._every[1]:
+        if gyr and not self._each[1]:
             self._gyro_us = self.clock.now() + _GYRO_START_US
         if not base:
             self.untouched = True
-        self._every[0] = 1 << (base - acc) if acc else 0
-        self._every[1] = 1 << (base - gyr) if gyr else 0
+        self._each[0] = 1 << (base - acc) if acc else 0
+        self._each[1] = 1 << (base - gyr) if gyr else 0
         self.set_period(2560000 / (1 << base) if base else 0)  # code 8: 100 Hz, 256 ticks of sensor time
         frame = (6 if self._stored(1) else 0) + (6 if self._stored(0) else 0)
         if frame != self._frame:
@@ -156,16 +156,16 @@ class BMI270(SampledChip):
 
     def _stored(self, sensor):
         wanted = self.registers[FIFO_CONFIG_1] & (_GYR_EN if sensor else _ACC_EN)
-        return wanted and self._every[sensor]
+        return wanted and self._each[sensor]
 
     def _sample(self):
-        starting = self._every[1] and self._due_us < self._gyro_us
+        starting = self._each[1] and self._due_us < self._gyro_us
         if starting:
             self.restart_rows()
         self.source.row(self.row)
         counts = self.source.counts
         for sensor in range(2):
-            if self._every[sensor] and self.samples % self._every[sensor] == 0 and not (sensor and starting):
+            if self._each[sensor] and self.samples % self._each[sensor] == 0 and not (sensor and starting):
                 for axis in range(3):
                     at = 6 * sensor + 2 * axis
                     self._out[at] = counts[3 * sensor + axis] & 0xFF

@@ -93,7 +93,7 @@ class LSM6DS3TRC(SampledChip):
         for i in range(6):
             self._out[i] = 0
         self._sets = [0, 0, 0]  # decimation of gyroscope, accelerometer, time stamp; 0 = not in the FIFO
-        self._every = [0, 0]  # each n-th sample is one of gyroscope, accelerometer; 0 = off
+        self._each = [0, 0]  # each n-th sample is one of gyroscope, accelerometer; 0 = off
         self._fifo_every = 0
         self._timer_us = 0
         self._ready = 0
@@ -119,7 +119,7 @@ class LSM6DS3TRC(SampledChip):
         codes = (_rate(registers[CTRL2_G] >> 4), _rate(registers[CTRL1_XL] >> 4))
         base = max(codes)
         for i in range(2):
-            self._every[i] = 1 << (base - codes[i]) if codes[i] else 0
+            self._each[i] = 1 << (base - codes[i]) if codes[i] else 0
         if not base:
             self.untouched = True
         fifo = _rate(registers[FIFO_CTRL5] >> 3 & 0x0F)
@@ -137,7 +137,7 @@ class LSM6DS3TRC(SampledChip):
         self.source.row(self.row)
         counts = self.source.counts
         for sensor in range(2):
-            if self._every[sensor] and self.samples % self._every[sensor] == 0:
+            if self._each[sensor] and self.samples % self._each[sensor] == 0:
                 column = 3 - 3 * sensor
                 for axis in range(3):
                     self._out[3 * sensor + axis] = counts[column + axis]
