@@ -61,6 +61,11 @@ class Clock:
         """Take an event into account from now on."""
         self._events.append(event)
 
+    def remove(self, event):
+        """Forget an event; one that is not there is fine."""
+        if event in self._events:
+            self._events.remove(event)
+
     def next_due(self):
         """When the next event is due, NEVER if none is planned."""
         due = NEVER

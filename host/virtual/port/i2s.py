@@ -51,7 +51,6 @@ class I2S(io.IOBase):
     def __init__(self, id, *, sck, ws, sd, mode, bits, format, rate, ibuf):
         self._id = id
         self._filled = _Filled(self)
-        board.clock.add(self._filled)
         self.init(sck=sck, ws=ws, sd=sd, mode=mode, bits=bits, format=format, rate=rate, ibuf=ibuf)
 
     def init(self, *, sck, ws, sd, mode, bits, format, rate, ibuf):
@@ -64,6 +63,8 @@ class I2S(io.IOBase):
             raise ValueError("invalid format")
         if ibuf <= 0:
             raise ValueError("invalid ibuf")
+        self.deinit()
+        board.clock.add(self._filled)
         self._bits = bits
         self._channels = 1 if format == I2S.MONO else 2
         self._frame_bytes = bits // 8 * self._channels
@@ -86,6 +87,7 @@ class I2S(io.IOBase):
     def deinit(self):
         """Stop."""
         self._filled.due = NEVER
+        board.clock.remove(self._filled)
         self._ibuf = None
 
     def irq(self, handler):
