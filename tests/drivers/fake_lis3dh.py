@@ -8,7 +8,7 @@ class FakeLis3dh:
 
     spi = False
 
-    def __init__(self, clock, source, address=0x18, rate_ratio=1.0, faults=None):
+    def __init__(self, clock, source, address=0x18, cs=None, rate_ratio=1.0, faults=None):
         self.clock = clock
         self.source = source
         self.address = address
@@ -22,6 +22,9 @@ class FakeLis3dh:
 
     def answers(self):
         return 0
+
+    def select(self, level):
+        pass
 
     def broken_after(self, n):
         return -1
