@@ -48,6 +48,8 @@ _CHIPS = {  # module: class
     "bmi270": "BMI270",
     "icm42688": "ICM42688",
     "ism330dhcx": "ISM330DHCX",
+    "lis2dh12": "LIS2DH12",
+    "lis3dh": "LIS3DH",
     "lsm6ds3trc": "LSM6DS3TRC",
     "lsm6dso32": "LSM6DSO32",
     "lsm6dsox": "LSM6DSOX",
