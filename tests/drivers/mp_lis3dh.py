@@ -67,11 +67,21 @@ def test_a_block_that_waits_is_read_straight_into_the_buffer():
     bench.driver.available()
     sizes = []
     bench.i2c.before = lambda register, size: sizes.append((register & 0x3F, size))
-    assert bench.driver.readinto(bytearray(16 * 6)) == 16
-    assert sizes == [(0x28, 96), (0x2F, 1)], sizes
+    assert bench.driver.readinto(bytearray(20 * 6)) == 20
+    assert sizes == [(0x28, 120), (0x2F, 1)], sizes
     bench.expected = None
-    bench.got += 16
+    bench.got += 20
     bench.balance()
+
+
+def test_a_full_fifo_says_32_frames():
+    bench = case.Bench(CHIP, byte_us=0)
+    bench.wait(31.5)
+    assert bench.driver.available() == 31 and bench.driver.overruns == 0
+    bench.wait(1)
+    assert bench.driver.available() == 32 and bench.driver.overruns == 1
+    bench.drain()
+    assert bench.got == 32 and bench.driver.lost == 0
 
 
 def test_overruns_are_seen_and_sized():
