@@ -114,12 +114,12 @@ class BMI270(ClockedFifo):
             self._fifo_config1 |= _FIFO_GYRO
         size = 6 * (accel + gyro)
         frames = _FIFO_BYTES // size
-        self._watermark = 0
+        self.watermark = 0  # frames; may be set before start()
         if int_pin is not None:
             watermark = frames // 2 if watermark is None else watermark
             if not 0 < watermark < frames:
                 raise ValueError(f"watermark {watermark}: the {self._NAME} takes 1 to {frames - 1} frames")
-            self._watermark = watermark * size
+            self.watermark = watermark
         self._config_file = config_file
         self._dummy = 0 if cs is None else 1  # on SPI a byte goes ahead of what was asked for
         order = bytes((6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5)) if accel and gyro else bytes(range(6))
@@ -230,11 +230,12 @@ class BMI270(ClockedFifo):
             write(_GYR_CONF, self._gyr_conf)
             write(_GYR_RANGE, self._gyr_range)
         write(_FIFO_DOWNS, _FILTERED)
-        write(_FIFO_WTM_0, self._watermark & 0xFF)
-        write(_FIFO_WTM_1, self._watermark >> 8)
+        threshold = self.watermark * self._packet
+        write(_FIFO_WTM_0, threshold & 0xFF)
+        write(_FIFO_WTM_1, threshold >> 8)
         write(_FIFO_CONFIG_0, 0)
         write(_FIFO_CONFIG_1, self._fifo_config1)
-        if self._watermark:
+        if threshold:
             write(_INT1_IO_CTRL, _INT1_HIGH)
             write(_INT_MAP_DATA, _FWM_INT1)
         self._starting = True

@@ -101,12 +101,12 @@ class LSM6DS3TRC(ClockedFifo):
         self._fifo_ctrl5 = rate << 3 | _CONTINUOUS
         self._frame_words = 3 * (accel + gyro)
         frames = _FIFO_WORDS // self._frame_words
-        self._threshold = 0
+        self.watermark = 0  # frames; may be set before start()
         if int_pin is not None:
             watermark = frames // 2 if watermark is None else watermark
             if not 0 < watermark < frames:
                 raise ValueError(f"watermark {watermark}: the {self._NAME} takes 1 to {frames - 1} frames")
-            self._threshold = watermark * self._frame_words
+            self.watermark = watermark
         self._status_bytes = bytearray(4)
         self._stamp_bytes = bytearray(3)
         self._words = tuple(memoryview(bytearray(2 * n)) for n in range(6))
@@ -147,11 +147,12 @@ class LSM6DS3TRC(ClockedFifo):
     def _set_up(self):
         self._reset()
         write = self._registers.write
-        write(_FIFO_CTRL1, self._threshold & 0xFF)
-        write(_FIFO_CTRL2, self._threshold >> 8)
+        threshold = self.watermark * self._frame_words
+        write(_FIFO_CTRL1, threshold & 0xFF)
+        write(_FIFO_CTRL2, threshold >> 8)
         write(_FIFO_CTRL3, self._decimation)
         write(_FIFO_CTRL4, 0)
-        write(_INT1_CTRL, _INT1_FTH if self._threshold else 0)
+        write(_INT1_CTRL, _INT1_FTH if threshold else 0)
         write(_WAKE_UP_DUR, _TIMER_HR)
         write(_CTRL10_C, _TIMER_EN)
         write(_CTRL1_XL, self._ctrl1_xl)

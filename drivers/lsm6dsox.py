@@ -9,7 +9,7 @@ from array import array
 from drivers.bus import Registers
 from drivers.kernels import copy, untag
 from drivers.timing import Meter, sleep_ms, ticks_diff, ticks_us
-from drivers.untag_state import COUNTING, GYRO_AT, HAVE, LAST, MARKS, NONE, ORPHANS, STATE_SIZE, WANT
+from drivers.untag_state import COUNT, COUNTING, GYRO_AT, HAVE, LAST, MARKS, NONE, ORPHANS, STATE_SIZE, WANT
 
 _FIFO_CTRL1 = 0x07  # watermark, low 8 bits
 _FIFO_CTRL2 = 0x08  # watermark, bit 8
@@ -25,7 +25,6 @@ _CTRL10_C = 0x19
 _FIFO_STATUS1 = 0x3A  # level and flags; TIMESTAMP0..3 are 6 registers further
 _FIFO_DATA_OUT_TAG = 0x78  # 7 registers; a longer read wraps from 0x7E to 0x78 and takes the next word
 
-_IDENTITY = 0x6C
 _BYPASS = 0
 _CONTINUOUS = 6
 _INT1_FIFO_TH = 0x08
@@ -53,10 +52,10 @@ _GYRO = {  # FS_G and FS_125, deg/s per count
 }
 
 
-def _choose(key, value, table):
+def _choose(chip, key, value, table):
     """-> the entry of ``table`` for a setting, or ValueError listing those that there are."""
     if value not in table:
-        raise ValueError(f"{key} {value}: the LSM6DSOX has {', '.join(str(v) for v in sorted(table))}")
+        raise ValueError(f"{key} {value}: the {chip} has {', '.join(str(v) for v in sorted(table))}")
     return table[value]
 
 
@@ -80,6 +79,11 @@ class LSM6DSOX:
     Frames come as the chip makes them from ``start()`` on, its settling included (AN5272: the gyroscope needs 70 ms).
     """
 
+    NAME = "LSM6DSOX"
+    IDENTITY = 0x6C
+    ACCEL = _ACCEL
+    GYRO = _GYRO
+
     def __init__(
         self,
         bus,
@@ -96,20 +100,20 @@ class LSM6DSOX:
         accel = "accel" in measure
         gyro = "gyro" in measure
         if not measure or len(measure) != accel + gyro:
-            raise ValueError(f"measure {measure}: the LSM6DSOX has accel, gyro")
+            raise ValueError(f"measure {measure}: the {self.NAME} has accel, gyro")
         self.rate_hz = _SAME_RATE.get(rate_hz, rate_hz)
-        rate = _choose("rate_hz", self.rate_hz, {hz: code + 1 for code, hz in enumerate(_RATES)})
+        rate = _choose(self.NAME, "rate_hz", self.rate_hz, {hz: code + 1 for code, hz in enumerate(_RATES)})
         self._ctrl1_xl = self._ctrl2_g = self._batch = 0
         self.channels = self.units = self.scale = ()
         if accel:
-            code, scale = _choose("accel_range_g", accel_range_g, _ACCEL)
+            code, scale = _choose(self.NAME, "accel_range_g", accel_range_g, self.ACCEL)
             self._ctrl1_xl = rate << 4 | code
             self._batch = rate
             self.channels = ("ax", "ay", "az")
             self.units = ("g",) * 3
             self.scale = (scale,) * 3
         if gyro:
-            code, scale = _choose("gyro_range_dps", gyro_range_dps, _GYRO)
+            code, scale = _choose(self.NAME, "gyro_range_dps", gyro_range_dps, self.GYRO)
             self._ctrl2_g = rate << 4 | code
             self._batch |= rate << 4
             self.channels += ("gx", "gy", "gz")
@@ -122,12 +126,12 @@ class LSM6DSOX:
         if int_pin is not None:
             frames = self.fifo_frames // 2 if watermark is None else watermark
             if not 0 < frames < self.fifo_frames:
-                raise ValueError(f"watermark {frames}: the LSM6DSOX takes 1 to {self.fifo_frames - 1} frames")
+                raise ValueError(f"watermark {frames}: the {self.NAME} takes 1 to {self.fifo_frames - 1} frames")
             self.watermark = frames
 
         # A frame takes 2 ** (10 - code) / 6667 s, a time stamp tick nominally 1 / 40000 s
         frames_per_6667 = 1 << (10 - rate)
-        self._chip_clock = Meter(40000 * frames_per_6667, 6667)
+        self._chip_clock = Meter(40000 * frames_per_6667, 6667, slack=1)
         self._host_clock = Meter(1000000 * frames_per_6667, 6667)
 
         self._words = bytearray(7 * _BURST_WORDS)
@@ -138,8 +142,10 @@ class LSM6DSOX:
         self._slot = bytearray(12)
         self._state = array("i", [0] * STATE_SIZE)
         self._marks = array("i", [0] * (2 * _BURST_WORDS + 2))
-        self._status = bytearray(10)
+        self._status = bytearray(10)  # the last one, and when it was read ...
         self._host_us = ticks_us()
+        self._front = bytearray(10)  # ... and the one in front of it
+        self._front_us = self._host_us
         self._running = False
         self._zero()
 
@@ -173,9 +179,9 @@ class LSM6DSOX:
             self._look()
             self._note_reference()
         waiting = self._waiting(self._level)
-        self._produced = self._counted + waiting
+        self._produced = self._counted + self._coming(self._level)
         if self._doubt:
-            self._produced = max(self._produced, self._made(self._since))
+            self._produced = max(self._produced, self._made(self._status, self._host_us))
         return self._filled - self._next + waiting
 
     def produced(self):
@@ -196,8 +202,8 @@ class LSM6DSOX:
         done = 0
         if self._burst:
             self._settle()
-        elif self._next == self._filled and self._level < self._words_per_frame:
-            self._look()
+        elif self._next == self._filled and (self._flagged or self._level < self._words_per_frame):
+            self._look()  # nothing waits, or the chip overwrites it meanwhile
         words = self._level  # what is there now; what comes while this is read waits for the next call
         while done < room:
             if self._next == self._filled:
@@ -250,9 +256,9 @@ class LSM6DSOX:
         self._chip_clock.reset()
         self._host_clock.reset()
         self._clock = self._chip_clock
-        self._set_reference(0)
+        self._measuring = False  # what was lost since the reference is known exactly
+        self._set_reference(self._status, self._host_us, 0)
         self._reference_good = False  # the reference is a status at which every frame was accounted for
-        self._lossless = False  # nothing was lost since the reference
         self._dark = False  # the last status is that of a chip that was reset ...
         self._gone = False  # ... and it was, and is not set up anew yet
         state = self._state
@@ -267,12 +273,12 @@ class LSM6DSOX:
         registers = self._registers
         for _ in range(3):  # it boots for up to 10 ms after power-up and may not answer meanwhile
             try:
-                registers.expect(_WHO_AM_I, _IDENTITY, "LSM6DSOX")
+                registers.expect(_WHO_AM_I, self.IDENTITY, self.NAME)
                 break
             except OSError:
                 sleep_ms(5)
         else:
-            registers.expect(_WHO_AM_I, _IDENTITY, "LSM6DSOX")
+            registers.expect(_WHO_AM_I, self.IDENTITY, self.NAME)
         registers.write(_CTRL2_G, 0)
         registers.write(_CTRL3_C, _IF_INC_SW_RESET)
         for _ in range(20):  # takes 50 us
@@ -280,7 +286,7 @@ class LSM6DSOX:
             if not registers.read(_CTRL3_C) & 1:
                 break
         else:
-            raise OSError(_EIO, f"{registers.where(_CTRL3_C)}: the LSM6DSOX does not finish its reset")
+            raise OSError(_EIO, f"{registers.where(_CTRL3_C)}: the {self.NAME} does not finish its reset")
         registers.write(_CTRL3_C, _BDU_IF_INC)
         registers.write(_CTRL9_XL, _I3C_DISABLE)
 
@@ -349,138 +355,148 @@ class LSM6DSOX:
         self._ask()
         self._state[HAVE] = 0
         self._state[LAST] = NONE
-        self._set_reference(self._reference_frames + frames)
+        self._measuring = False
+        self._set_reference(self._status, self._host_us, self._reference_frames + frames)
         self._reference_good = False
         self._doubt = True
         self._gone = False
 
     def _ask(self):
         """Read level, flags and time stamp, in one transaction."""
-        status = self._status
+        status = self._front
         self._registers.read_into(_FIFO_STATUS1, status)
-        self._host_us = ticks_us()
+        us = ticks_us()
         level = status[0] | (status[1] & 3) << 8
         if level > _FIFO_WORDS:
             where = self._registers.where(_FIFO_STATUS1)
             raise OSError(_EIO, f"{where} reads {level} words of {_FIFO_WORDS}: the bus is disturbed")
+        self._front = self._status
+        self._front_us = self._host_us
+        self._status = status
+        self._host_us = us
         self._level = level
         self._flagged = status[1] & _OVERRUN != 0
         if self._flagged and not self._overrun:
             self._overrun = True
             self.overruns += 1
-        self._since = self._ticks_since_reference()
         # A chip that was reset reads like this; so does one whose time stamp wraps at this very moment
         was = self._reference_low or self._reference_high
         self._dark = self._running and not level and was and not (status[6] or status[7] or status[8] or status[9])
 
     def _settle(self):
-        """Read the status behind a burst, unpack the burst and place what is missing in it.
+        """Look at a burst with the status behind it, unpack it and place what is missing in it.
 
-        If the chip overran, it did so in front of this burst's last frame - unless it is full again already, or the
-        burst ends in words without their other half: then (also) behind it. In that case the burst is judged by the
-        status in front of it, and the doubt stays for the next one.
+        What the chip overwrote in one go lies in front of the burst: a FIFO that is being read has room. How much that
+        is, the status behind the burst tells; or, if the FIFO is full again, the one in front of it, and the doubt
+        stays for the next burst. Within a burst not more than the slot counter shows is missing.
         """
-        level = self._level
-        since = self._since
+        left = self._level  # in the chip behind the burst, as the status in front of it told
+        flagged_in_front = self._flagged
         self._ask()
         full = self._flagged and self._level >= _FIFO_WORDS
-        if self._flagged and not full:
-            self._doubt = True
+        doubt = self._doubt or self._flagged
         state = self._state
-        if self._doubt and self._overrun and state[HAVE]:
+        marks = self._marks
+        if doubt and state[HAVE]:
             state[HAVE] = 0  # the other half was the oldest word in the chip: it went first
             state[ORPHANS] += 1
+        at_hand = self._waiting(left + self._burst)
         last = state[LAST]
-        frames = untag(self._frames, self._words, self._burst, self._slot, state, self._marks)
+        frames = untag(self._frames, self._words, self._burst, self._slot, state, marks)
         self._burst = 0
         self._filled = frames
         self._next = 0
         self._found = state[MARKS]
         self._mark = 0
-        self._counted += frames
-        behind = full or state[ORPHANS] > 0
-        if frames and (self._doubt or self._found):
-            if behind:
-                self._place_loss(last, level, since)
+        self._doubt = full or doubt and not frames
+        if frames and (doubt or self._found):
+            inside = 0
+            for i in range(self._found):
+                inside += marks[2 * i + 1] if marks[2 * i] else 0
+            if full:
+                self._place_loss(last, doubt, self._made(self._front, self._front_us), at_hand)
+                if flagged_in_front:
+                    self._set_reference(self._front, self._front_us, self._counted + at_hand)
             else:
-                self._place_loss(last, self._level, self._since)
-            self._doubt = False
-            self._overrun = self._overrun and behind
-        if behind:
-            self._doubt = True
+                at_hand = frames + inside + self._coming(self._level)
+                self._place_loss(last, doubt, self._made(self._status, self._host_us), at_hand)
+                self._overrun = False
+            self._counted += inside
+            self._produced = 0
+        self._counted += frames
         self._note_reference()
 
-    def _place_loss(self, last, level, since):
-        """The marks say how many slots are missing, modulo 4: find how many really, and add the rest at the last.
+    def _place_loss(self, last, doubt, made, at_hand):
+        """Count what is missing in front of the burst, in its first mark.
 
-        ``last``: slot counter in front of the burst; ``level``, ``since``: of the status that counts.
+        ``last``: slot counter in front of the burst; ``made``: frames by the clock, ``at_hand`` of them in the burst
+        or behind it.
         """
         marks = self._marks
-        if not self._found:  # the slot counter does not jump: what is lost lies in front of the burst
-            self._found = 1
-            marks[0] = 0
-            marks[1] = 0
-        seen = 0
-        for i in range(self._found):
-            seen += marks[2 * i + 1]
-        lost = self._made(since) - self._counted - self._waiting(level)
-        if self._state[COUNTING] and (last != NONE or not self._doubt):
-            lost += ((seen - lost + 1) & 3) - 1  # to the nearest number that agrees with the slot counter
-            if not self._certain(since):
-                self.lost_exact = False
-        else:
-            self.lost_exact = False
-            if lost < 2 and not self._overrun:
-                lost = 0
-        if lost < seen:
-            lost = seen
-        marks[2 * self._found - 1] += lost - seen
-        if not lost:
-            self._found = 0
-        self._counted += lost
-        self._produced = 0
-        self._lossless = False
-
-    def _certain(self, since):
-        """-> is the clock right to 1.5 frames? Its phase is, to 1; its rate is, to 1 in the frames it measured."""
-        clock = self._clock
-        return self._reference_good and clock is self._chip_clock and 2 * clock.frames_in(since) <= clock.frames
+        if not self._found or marks[0]:
+            for i in range(2 * self._found - 1, -1, -1):
+                marks[i + 2] = marks[i]
+            marks[0] = marks[1] = 0
+            self._found += 1
+        seen = marks[1]  # slots missing there, modulo 4
+        lost = 0
+        if doubt or seen:
+            lost = made - self._counted - at_hand
+            clock = self._clock
+            exact = self._reference_good and clock is self._chip_clock
+            # Is the clock right to 1.5 frames? Its phase is, to 1; its rate is, to 1 in the frames it measured
+            exact = exact and 2 * (made - self._reference_frames) <= clock.frames
+            if self._state[COUNTING] and last != NONE:
+                lost += ((seen - lost + 1) & 3) - 1  # to the nearest number that agrees with the slot counter
+            else:
+                exact = False
+                if lost < 2 and not self._overrun:
+                    lost = 0
+            if not exact:
+                self.lost_exact = self._measuring = False
+        marks[1] = max(lost, seen)
+        self._counted += marks[1]
 
     def _waiting(self, level):
         """-> whole frames that ``level`` words in the chip will make."""
         return (level + (1 if self._state[HAVE] else 0)) // self._words_per_frame
 
-    def _made(self, since):
-        """-> frames made until ``since`` clock ticks after the reference, by the clock."""
-        return self._reference_frames + self._clock.frames_in(since)
+    def _coming(self, level):
+        """-> frames behind the last one unpacked: those waiting, and slots in front of them that lack a word."""
+        state = self._state
+        broken = 0
+        if state[ORPHANS]:
+            broken = (state[COUNT] - state[LAST] - 1) & 3 if state[HAVE] and state[COUNTING] else 1
+        return broken + self._waiting(level)
 
     def _note_reference(self):
         """Make the last status the reference, if every frame up to it is accounted for."""
-        if self._doubt or self._dark or self._state[LAST] == NONE:
-            return
-        frames = self._counted + self._waiting(self._level)
-        if self._lossless:
-            made = frames - self._reference_frames
-            self._clock.add(self._since, made)
-            if self._clock is not self._host_clock:
-                self._host_clock.add(ticks_diff(self._host_us, self._reference_us), made)
-        self._set_reference(frames)
-        self._reference_good = True
-        self._lossless = True
+        if not (self._doubt or self._dark or self._state[LAST] == NONE):
+            self._set_reference(self._status, self._host_us, self._counted + self._coming(self._level))
 
-    def _set_reference(self, frames):
-        """Count frames and clock ticks from the last status on."""
-        status = self._status
+    def _set_reference(self, status, us, frames):
+        """Count frames and clock ticks from this status on. What came since the reference measures the clocks."""
+        if self._measuring:
+            made = frames - self._reference_frames
+            self._clock.add(self._ticks(status, us), made)
+            if self._clock is not self._host_clock:
+                self._host_clock.add(ticks_diff(us, self._reference_us), made)
         self._reference_low = status[6] | status[7] << 8
         self._reference_high = status[8] | status[9] << 8
-        self._reference_us = self._host_us
+        self._reference_us = us
         self._reference_frames = frames
-        self._since = 0
+        self._reference_good = self._measuring = True
 
-    def _ticks_since_reference(self):
-        """-> 0 .. 2**30 - 1. The time stamp is taken in halves: its 32 bits are no small int on a 32-bit port."""
+    def _made(self, status, us):
+        """-> frames made until a status, by the clock."""
+        return self._reference_frames + self._clock.frames_in(self._ticks(status, us))
+
+    def _ticks(self, status, us):
+        """-> 0 .. 2**30 - 1 from the reference to a status; 0 if that was in front of it.
+
+        The time stamp is taken in halves: its 32 bits are no small int on a 32-bit port.
+        """
         if self._clock is self._chip_clock:
-            status = self._status
             low = (status[6] | status[7] << 8) - self._reference_low
             high = (status[8] | status[9] << 8) - self._reference_high
             if low < 0:
@@ -488,8 +504,8 @@ class LSM6DSOX:
                 high -= 1
             high &= 0xFFFF
             if low or high:
-                return min(high, 0x3FFF) << 16 | low
+                return 0 if high & 0x8000 else min(high, 0x3FFF) << 16 | low
             if self._counted + self._waiting(self._level) - self._reference_frames < 4:
                 return 0
             self._clock = self._host_clock  # frames come, yet the time stamp stands still
-        return max(0, ticks_diff(self._host_us, self._reference_us))
+        return max(0, ticks_diff(us, self._reference_us))
