@@ -14,8 +14,6 @@ from drivers.timing import sleep_ms, ticks_diff, ticks_us
 _CHIP_ID = 0x00
 _SENSORTIME_0 = 0x18  # 24 bits of 39.0625 us; INT_STATUS_1 and FIFO_LENGTH follow: read together
 _INTERNAL_STATUS = 0x21
-_FIFO_LENGTH_0 = 0x24
-_FIFO_DATA = 0x26
 _ACC_CONF = 0x40
 _ACC_RANGE = 0x41
 _GYR_CONF = 0x42
@@ -34,10 +32,8 @@ _PWR_CONF = 0x7C
 _PWR_CTRL = 0x7D
 _CMD = 0x7E
 
-_IDENTITY = 0x24
 _SOFT_RESET = 0xB6
 _FIFO_FLUSH = 0xB0
-_FIFO_FULL = 0x01  # INT_STATUS_1
 _FIFO_GYRO = 0x80  # FIFO_CONFIG_1: headerless
 _FIFO_ACCEL = 0x40
 _GYR_ON = 0x02  # PWR_CTRL
@@ -52,7 +48,6 @@ _GYR_NORMAL = 0xE0  # ... and noise performance
 
 _CONFIG_BYTES = 8192
 _CHUNK = 32
-_FIFO_BYTES = 2048
 _SOON_US = 2000
 _EIO = 5
 _ENODEV = 19
@@ -60,8 +55,6 @@ _ENODEV = 19
 # Code 1 is 25/32 Hz and each next one twice as fast
 _RATES = {25 / 32 * (1 << code): code + 1 for code in range(13)}
 _SAME_RATE = {0.78: 0.78125, 1.56: 1.5625, 3.13: 3.125}
-_ACCEL = {2: 0, 4: 1, 8: 2, 16: 3}
-_GYRO = {125: 4, 250: 3, 500: 2, 1000: 1, 2000: 0}
 
 
 class BMI270(ClockedFifo):
@@ -80,7 +73,15 @@ class BMI270(ClockedFifo):
     """
 
     _NAME = "BMI270"
-    _DATA = _FIFO_DATA
+    _CHIP = 0x24  # CHIP_ID
+    _DATA = 0x26  # FIFO_DATA
+    _STATUS_BYTES = 14  # SENSORTIME_0 .. FIFO_LENGTH_1
+    _FULL = 0x01  # in INT_STATUS_1: FIFO full
+    _FIFO_BYTES = 2048
+    _WAKE = _CHIP_ID  # the register that is read first; on SPI this makes the chip listen to this bus
+    _DUMMIES = 1  # bytes that go ahead of what was asked for, on SPI
+    _ACCEL = {2: 0, 4: 1, 8: 2, 16: 3}
+    _GYRO = {125: 4, 250: 3, 500: 2, 1000: 1, 2000: 0}
 
     def __init__(
         self,
@@ -96,32 +97,34 @@ class BMI270(ClockedFifo):
         watermark=None,
         config_file="/bmi270.bin",
     ):
+        self._config_file = config_file
+        self._choose(bus, address, cs, int_pin, rate_hz, accel_range_g, gyro_range_dps, measure, watermark)
+        self._wake()
+        self._open().close()
+
+    def _choose(self, bus, address, cs, int_pin, rate_hz, accel_range_g, gyro_range_dps, measure, watermark):
+        """Check the settings, make the buffers."""
         accel, gyro = measured(self._NAME, measure)
         rate_hz = _SAME_RATE.get(rate_hz, rate_hz)
         has = {hz: code for hz, code in _RATES.items() if (code <= 12 or not accel) and (code >= 6 or not gyro)}
         rate = choose(self._NAME, "rate_hz", rate_hz, has)
-        self._power = _TEMP_ON
-        self._fifo_config1 = 0
+        self._acc_conf = self._gyr_conf = self._acc_range = self._gyr_range = 0
         if accel:
-            self._acc_range = choose(self._NAME, "accel_range_g", accel_range_g, _ACCEL)
-            self._acc_conf = (_FILTER_PERFORMANCE if rate >= 5 else _AVERAGE_1) | rate
-            self._power |= _ACC_ON
-            self._fifo_config1 |= _FIFO_ACCEL
+            self._acc_range = choose(self._NAME, "accel_range_g", accel_range_g, self._ACCEL)
+            self._acc_conf = rate
         if gyro:
-            self._gyr_range = choose(self._NAME, "gyro_range_dps", gyro_range_dps, _GYRO)
-            self._gyr_conf = _GYR_NORMAL | rate
-            self._power |= _GYR_ON
-            self._fifo_config1 |= _FIFO_GYRO
+            self._gyr_range = choose(self._NAME, "gyro_range_dps", gyro_range_dps, self._GYRO)
+            self._gyr_conf = rate
+        self._fifo_config1 = (_FIFO_GYRO if gyro else 0) | (_FIFO_ACCEL if accel else 0)
         size = 6 * (accel + gyro)
-        frames = _FIFO_BYTES // size
+        frames = self._FIFO_BYTES // size
         self.watermark = 0  # frames; may be set before start()
         if int_pin is not None:
             watermark = frames // 2 if watermark is None else watermark
             if not 0 < watermark < frames:
                 raise ValueError(f"watermark {watermark}: the {self._NAME} takes 1 to {frames - 1} frames")
             self.watermark = watermark
-        self._config_file = config_file
-        self._dummy = 0 if cs is None else 1  # on SPI a byte goes ahead of what was asked for
+        self._dummy = 0 if cs is None else self._DUMMIES
         order = bytes((6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5)) if accel and gyro else bytes(range(6))
         if self._dummy:
             order = bytes(at + 1 for at in order)
@@ -142,30 +145,28 @@ class BMI270(ClockedFifo):
             self._bursts = tuple(whole[: 1 + len(burst)] for burst in self._bursts)
         self._prepare_clock(1 << (16 - rate), 39.0625)
         self._one = bytearray(1 + self._dummy)
-        self._status_bytes = bytearray(14 + self._dummy)
-        self._wake()
-        self._open().close()
+        self._status_bytes = bytearray(self._STATUS_BYTES + self._dummy)
 
     def _read(self, register):
         self._registers.read_into(register, self._one)
         return self._one[self._dummy]
 
     def _wake(self):
-        """Prove the chip; on SPI it listens to this bus from the first read on."""
+        """Prove the chip."""
         registers = self._registers
         for _ in range(3):  # it may not answer yet after power-up
             try:
-                self._read(_CHIP_ID)
-                if self._read(_CHIP_ID) == _IDENTITY:
+                self._read(self._WAKE)
+                if self._read(_CHIP_ID) == self._CHIP:
                     return
             except OSError:
                 pass
             sleep_ms(2)
         found = self._read(_CHIP_ID)
-        if found != _IDENTITY:
+        if found != self._CHIP:
             where = registers.where(_CHIP_ID)
             raise OSError(
-                _ENODEV, f"{where} reads 0x{found:02X}, expected 0x{_IDENTITY:02X}: no {self._NAME} answers there"
+                _ENODEV, f"{where} reads 0x{found:02X}, expected 0x{self._CHIP:02X}: no {self._NAME} answers there"
             )
 
     def _reset(self):
@@ -223,11 +224,11 @@ class BMI270(ClockedFifo):
     def _set_up(self):
         self._reset()
         write = self._registers.write
-        if self._power & _ACC_ON:
-            write(_ACC_CONF, self._acc_conf)
+        if self._acc_conf:
+            write(_ACC_CONF, (_FILTER_PERFORMANCE if self._acc_conf >= 5 else _AVERAGE_1) | self._acc_conf)
             write(_ACC_RANGE, self._acc_range)
-        if self._power & _GYR_ON:
-            write(_GYR_CONF, self._gyr_conf)
+        if self._gyr_conf:
+            write(_GYR_CONF, _GYR_NORMAL | self._gyr_conf)
             write(_GYR_RANGE, self._gyr_range)
         write(_FIFO_DOWNS, _FILTERED)
         threshold = self.watermark * self._packet
@@ -238,10 +239,17 @@ class BMI270(ClockedFifo):
         if threshold:
             write(_INT1_IO_CTRL, _INT1_HIGH)
             write(_INT_MAP_DATA, _FWM_INT1)
+        self._begin()
+        write(_PWR_CTRL, self._power())
+
+    def _power(self):
+        return _TEMP_ON | (_ACC_ON if self._acc_conf else 0) | (_GYR_ON if self._gyr_conf else 0)
+
+    def _begin(self):
+        """An empty FIFO, whose first frames may be dummies."""
         self._starting = True
         self._order = self._identity_order
-        write(_CMD, _FIFO_FLUSH)
-        write(_PWR_CTRL, self._power)
+        self._flush()
 
     def _halt(self):
         self._registers.write(_PWR_CTRL, 0)
@@ -276,7 +284,7 @@ class BMI270(ClockedFifo):
         self._registers.write(_CMD, _FIFO_FLUSH)
 
     def _alive(self):
-        return self._read(_PWR_CTRL) == self._power
+        return self._read(_PWR_CTRL) == self._power()
 
     def _status(self):
         status = self._status_bytes
@@ -286,14 +294,15 @@ class BMI270(ClockedFifo):
             us = ticks_us()
             self._registers.read_into(_SENSORTIME_0, status)
             took = max(0, ticks_diff(ticks_us(), us))
-            full = full or status[at + 5] & _FIFO_FULL != 0
+            full = full or status[at + 5] & self._FULL != 0
             if took < _SOON_US:
                 break  # else the time may be much older than the length
         self._early = 2 + took // 35  # in ticks of a fast oscillator
         self._ticks = status[at] | status[at + 1] << 8 | status[at + 2] << 16
-        length = status[at + 12] | (status[at + 13] & 0x3F) << 8
-        if length > _FIFO_BYTES:
-            where = self._registers.where(_FIFO_LENGTH_0)
-            raise OSError(_EIO, f"{where} shows {length} bytes of {_FIFO_BYTES}: the bus is disturbed")
+        at += self._STATUS_BYTES
+        length = status[at - 2] | (status[at - 1] & 0x3F) << 8
+        if length > self._FIFO_BYTES:
+            where = self._registers.where(_SENSORTIME_0 + self._STATUS_BYTES - 2)
+            raise OSError(_EIO, f"{where} shows {length} bytes of {self._FIFO_BYTES}: the bus is disturbed")
         self._level = length // self._packet
         self._flagged = full or self._level >= self.fifo_frames
