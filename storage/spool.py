@@ -223,16 +223,21 @@ class Spool:
         return names
 
     def waiting(self):
-        """Yield (name, path without extension) of all that is pending, oldest first, one directory in RAM at a time."""
+        """Yield (name, path without extension) of all that is pending, oldest first, one directory in RAM at a time.
+
+        A ledger comes when no segment of its session is left: what retention takes until then must still get into it.
+        """
         for session in sessions(self.path):
             path = "%s/%s" % (self.path, session)
             prefix = "%s/%s/" % (self.device, session)
             if self._is_due(path, "session.json"):
                 yield prefix + "session.json", path + "/session"
+            complete = True
             for folder in folders(path):
                 for stem in stems(folder, ".json"):
+                    complete = False
                     yield prefix + stem, "%s/%s" % (folder, stem)
-            if self._is_due(path, "ledger.json"):
+            if complete and self._is_due(path, "ledger.json"):
                 yield prefix + "ledger.json", path + "/ledger"
 
     def is_pending(self, name):

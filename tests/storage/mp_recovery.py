@@ -45,7 +45,7 @@ def test_gaps_and_anchors_of_the_unfinished_segment_survive():
     with Disk() as disk:
         path = unfinished(disk)
         spool = disk.spool()
-        assert names(spool) == ["session.json", "imu-000000", "imu-000001", "ledger.json"]
+        assert names(spool) == ["session.json", "imu-000000", "imu-000001"]
         data, sidecar = content(spool, spool.pending()[2])
         n = sidecar["frames"]
         assert 1300 < n <= 1500 and data == npy.header(n, 3) + frames(n, start=2030)
@@ -114,7 +114,7 @@ def check_all_there(disk, path, what):
     spool = disk.spool()
     for line in spool.said:
         assert "left as it is" not in line, (what, line)
-    assert names(spool) == ["session.json", "imu-000000", "imu-000001", "ledger.json"], (what, names(spool), spool.said)
+    assert names(spool) == ["session.json", "imu-000000", "imu-000001"], (what, names(spool), spool.said)
     first = 0
     for name in spool.pending()[1:3]:
         data, sidecar = content(spool, name)
@@ -148,7 +148,7 @@ def test_rename_in_two_steps_may_be_cut():
             os.rename(name, name + ".tmp")
         os.remove(path + "/000/imu-000001.json")
         spool = disk.spool()
-        assert names(spool) == ["session.json", "imu-000000", "imu-000001", "ledger.json"], spool.said
+        assert names(spool) == ["session.json", "imu-000000", "imu-000001"], spool.said
         data, sidecar = content(spool, spool.pending()[2])
         assert sidecar["frames"] == 1500 and data == npy.header(1500, 3) + frames(1500, start=2030)
 
@@ -160,7 +160,7 @@ def test_temporary_files_beside_the_real_ones_go():
             write(path + name, b"half")
         spool = disk.spool()
         assert not [name for name in os.listdir(path) + os.listdir(path + "/000") if name.endswith(".tmp")]
-        assert len(names(spool)) == 4
+        assert len(names(spool)) == 3
 
 
 def test_session_that_had_not_begun_is_removed():
@@ -180,7 +180,7 @@ def test_what_is_not_ours_stays():
         os.mkdir(path.rsplit("/", 1)[0] + "/photos")
         spool = disk.spool()
         assert exists(path + "/notes.txt") and exists(path + "/000/readme.txt") and exists(spool.path + "/photos")
-        assert len(names(spool)) == 4
+        assert len(names(spool)) == 3
 
 
 def test_interrupted_drop_is_finished():
@@ -197,7 +197,7 @@ def test_interrupted_drop_is_finished():
         write(path + "/ledger.json", json.dumps(ledger).encode())
         for _ in range(2):
             spool = disk.spool()
-            assert names(spool) == ["session.json", "imu-000001", "ledger.json"]
+            assert names(spool) == ["session.json", "imu-000001"]
             account = read(path + "/ledger.json")["streams"]["imu"]
             assert account["stored"] == 1500 and account["lost"] == {"fifo": 30, "retention": 2000}
             assert account["dropped"] == [[0, 0, 0, 2000, 2000]]

@@ -147,6 +147,8 @@ class Check:
             need(name in pending or self.happened(note.get("acking")), "%s is not pending", name)
 
     def check_documents(self, pending):
+        """A document is pending until it is acknowledged; a ledger not before its segments are."""
+        segments = [name for name in pending if not name.endswith(".json")]
         for session, begun in self.oracle.begun.items():
             for document, since in (("session.json", begun), ("ledger.json", self.oracle.ended.get(session))):
                 name = f"{DEVICE}/{session}/{document}"
@@ -154,7 +156,8 @@ class Check:
                 if self.happened(note.get("acked")):
                     need(name not in pending, "%s was acknowledged and is pending again", name)
                 elif self.happened(since) and not self.happened(note.get("acking")):
-                    need(name in pending, "%s is not pending", name)
+                    waits = document == "ledger.json" and any([f"{DEVICE}/{session}/" in other for other in segments])
+                    need((name in pending) != waits, "%s is pending, or not, and should not be so", name)
 
     def check_ledgers(self, spool):
         """Every session is ended now, and its ledger agrees with what is there, was acknowledged, or was dropped."""

@@ -20,11 +20,22 @@ INFOS = {spec[0]: StreamInfo(*spec) for spec in (IMU, MIC)}
 
 
 class TracedFlash(Flash):
-    """A flash in memory that keeps its operations: (block, None) for an erase, (address, bytes) for a program."""
+    """A flash in memory that keeps its operations: (block, None) for an erase, (address, bytes) for a program.
+
+    Once it is `gone` it refuses everything: files of the time before a power cut are closed when they are collected.
+    """
+
+    gone = False
 
     def __init__(self, image, blocks, block_size=BLOCK):
         super().__init__(io.BytesIO(image), blocks, block_size)
         self.trace = []
+
+    def writeblocks(self, block, buf, off=None):
+        return -5 if self.gone else super().writeblocks(block, buf, off)
+
+    def ioctl(self, op, arg):
+        return -5 if self.gone and op == 6 else super().ioctl(op, arg)
 
     def erase(self, block):
         super().erase(block)
