@@ -53,7 +53,7 @@ def _i2s_mic(spec, buses):
         return open_i2s(spec["id"], rate_hz=rate_hz, ibuf_bytes=ibuf_bytes, **pins)
 
     port().deinit()  # wrong pins are found now, not when recording starts
-    return I2SMic(port, rate_hz=rate_hz, shift=spec["shift"], ibuf_bytes=ibuf_bytes)
+    return I2SMic(port, rate_hz=rate_hz, part=spec["part"], shift=spec["shift"], ibuf_bytes=ibuf_bytes)
 
 
 DRIVERS = {"lsm6dsox": (_lsm6dsox, "npy"), "i2s_mic": (_i2s_mic, "wav")}

@@ -32,6 +32,7 @@ def config_errors(config):
             yield from _imu(path, stream, config.get("buses"))
             yield from _fifo(path, stream, storage.get("stall_ms"))
         else:
+            yield from _microphone(path, stream)
             yield from _ibuf(path, stream, storage.get("stall_ms"))
         yield from _blocks(path, stream, storage.get("stall_ms"))
     yield from _hardware(buses, streams)
@@ -125,6 +126,19 @@ def _fifo(path, stream, stall_ms):
                 frames, int(frames * 1000 / stream["rate_hz"]), stall_ms
             ),
             "at most {} Hz, or a smaller storage.stall_ms if the flash is that fast".format(frames * 1000 // stall_ms),
+        )
+
+
+def _microphone(path, stream):
+    """The part can be clocked that fast, and that slowly."""
+    if not _has(stream, "rate_hz", "part"):
+        return
+    ranges = CHIPS[stream["driver"]]["parts"][stream["part"]]["rates_hz"]
+    if not any([low <= stream["rate_hz"] <= high for low, high in ranges]):
+        yield (
+            path + ".rate_hz",
+            "the {} cannot be clocked at {} Hz".format(stream["part"], stream["rate_hz"]),
+            " or ".join(["{} to {}".format(low, high) for low, high in ranges]),
         )
 
 

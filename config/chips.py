@@ -25,5 +25,12 @@ CHIPS = {
         "max_shift": 24,
         # machine.I2S receives two 32-bit slots per frame, whatever was asked for.
         "i2s_frame_bytes": 8,
+        # The usual shift, and the rates that the part's clock limits allow (64 clocks per frame): INMP441 table 3,
+        # ICS-43434's low-power and high-performance mode, SPH0645 1.024 to 4.096 MHz.
+        "parts": {
+            "inmp441": {"shift": 14, "rates_hz": ((7800, 50000),)},
+            "ics43434": {"shift": 13, "rates_hz": ((6250, 18750), (23000, 51600))},
+            "sph0645": {"shift": 13, "rates_hz": ((16000, 64000),)},
+        },
     },
 }

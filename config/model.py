@@ -116,8 +116,11 @@ class I2SMic(Stream):
     """Data from the microphone."""
     rate_hz: Annotated[int, Field(ge=_MIC["min_rate_hz"], le=_MIC["max_rate_hz"])]
     """Nominal samples per second."""
-    shift: Annotated[int, Field(ge=0, le=_MIC["max_shift"])] = 16
-    """Right shift from the 32-bit slot to the 16-bit sample: 16 keeps the top half, 12 is 24 dB louder."""
+    part: Literal[tuple(_MIC["parts"])] | None = None
+    """The microphone: sets the shift, and what of its start-up is left out; null = nothing is."""
+    shift: Annotated[int, Field(ge=0, le=_MIC["max_shift"])] | None = None
+    """Right shift from the 32-bit slot to the 16-bit sample: 16 keeps the top half, 12 is 24 dB louder; null = the
+    part's, 16 without a part."""
     ibuf_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 40_000
     """I2S driver buffer in bytes, 8 per sample: 40000 holds 312 ms at 16 kHz."""
     block_frames: Annotated[int, Field(ge=1, le=8192)] = 1024

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from config.chips import CHIPS
+
 DEFAULT_RATE_RATIO = {"lsm6dsox": 1.0213, "i2s_mic": 1.0001}
 
 
@@ -19,7 +21,8 @@ def world_for(
         ratio = DEFAULT_RATE_RATIO[stream["driver"]]
         if stream["driver"] == "i2s_mic":
             source = {"file": str(mic.resolve())} if mic else {"synth": "tone"}
-            world["i2s"][str(stream["id"])] = {"source": source, "shift": stream.get("shift", 16), "rate_ratio": ratio}
+            shift = _shift(stream)
+            world["i2s"][str(stream["id"])] = {"source": source, "shift": shift, "rate_ratio": ratio}
             continue
         bus = config["buses"][stream["bus"]]
         source = {"file": str(imu.resolve())} if imu else {"synth": "motion", "seed": number + 1}
@@ -28,3 +31,10 @@ def world_for(
         chip["rate_ratio"] = ratio
         world[bus["kind"]].setdefault(str(bus["id"]), []).append(chip)
     return world
+
+
+def _shift(stream: dict) -> int:
+    """How far the sample stands above the bottom of the slot, so that the recording is stored as it is."""
+    if stream.get("shift") is not None:
+        return stream["shift"]
+    return CHIPS["i2s_mic"]["parts"][stream["part"]]["shift"] if stream.get("part") else 16

@@ -62,6 +62,8 @@ def errors_of(changes):
         {"upload.https": {"url": "http://localhost/x"}},
         {"upload.https": {"url": "http://[::1]:80"}},
         {"streams.mic.ibuf_bytes": 38400},
+        {"streams.mic.part": "sph0645"},
+        {"streams.mic.part": "ics43434", "streams.mic.shift": 12},
         {"streams.imu.rate_hz": 833},
         {"streams.imu": {**ON_SPI, "rate_hz": 6667, "block_frames": 64}, "storage.stall_ms": 38},
         {"storage.max_kb": 1000},
@@ -99,6 +101,12 @@ def test_in_order(changes):
         ({"board": "esp32"}, "network.wifi", ["no way to upload"]),
         ({"buses.spi1.id": 3}, "buses.spi1.id", ["no spi 3", "0, 1, 2"]),
         ({"streams.mic.id": 2}, "streams.mic.id", ["no i2s 2", "0, 1"]),
+        (
+            {"streams.mic.part": "ics43434", "streams.mic.rate_hz": 22050, "storage.stall_ms": 0},
+            "streams.mic.rate_hz",
+            ["ics43434", "22050", "6250 to 18750 or 23000 to 51600"],
+        ),
+        ({"streams.mic.part": "inmp442"}, "streams.mic.part", ["inmp441", "ics43434", "sph0645"]),
         ({"buses.b": {"kind": "i2c", "id": 0, "scl": 1, "sda": 2}}, "buses.i2c0.id", ["buses.b.id"]),
         ({"streams.imu2": {**SECOND, "address": 106}}, "streams.imu2.address", ["streams.imu.address"]),
         (

@@ -6,7 +6,7 @@ import pytest
 
 from config.chips import CHIPS
 from config.rules import RULES
-from drivers import lsm6dsox
+from drivers import i2s_mic, lsm6dsox
 
 STREAMS = RULES["config"][1]["streams"][0][2][2]
 IMU = CHIPS["lsm6dsox"]
@@ -22,6 +22,12 @@ def test_lsm6dsox_tables():
     assert set(IMU["accel_ranges_g"]) == lsm6dsox._ACCEL.keys()
     assert set(IMU["gyro_ranges_dps"]) == lsm6dsox._GYRO.keys()
     assert IMU["fifo_words"] == lsm6dsox._FIFO_WORDS
+
+
+def test_microphone_parts():
+    parts = CHIPS["i2s_mic"]["parts"]
+    assert parts.keys() == i2s_mic.PARTS.keys()
+    assert {name: part["shift"] for name, part in parts.items()} == {n: p[0] for n, p in i2s_mic.PARTS.items()}
 
 
 @pytest.mark.parametrize(("name", "driver"), [("lsm6dsox", "LSM6DSOX"), ("i2s_mic", "I2SMic")])

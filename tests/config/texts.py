@@ -100,6 +100,7 @@ PLAUSIBLE = {
     "freq_hz": [100_000, 1_000_000, 20_000_000],
     "rate_hz": [100, 416.5, 833, 6660, 16000, 48000],
     "measure": [["accel", "accel"], ["gyro"], []],
+    "part": [None, "inmp441", "ics43434", "sph0645"],
     "block_frames": [1, 7, 4096],
     "ring_blocks": [2, 256],
     "segment_frames": [16, 1000, 16_777_216],
