@@ -164,7 +164,7 @@ class PipeSource:
             self._file = None
         if self._folder:
             os.system(
-                "pid=$(cat {0}/pid); kill -- -$pid 2>/dev/null || kill $pid 2>/dev/null; rm -rf {0}".format(
+                "pid=$(cat {0}/pid); kill -s TERM -- -$pid 2>/dev/null || kill $pid 2>/dev/null; rm -rf {0}".format(
                     self._folder
                 )
             )

@@ -131,18 +131,21 @@ def test_a_program():
     data = samples(20000)
     with open("raw", "wb") as file:
         file.write(data)
-    mic = HostMic({"pipe": "cat '%s'; sleep 60" % here("raw")})
+    beat = here("beat")
+    mic = HostMic({"pipe": "cat '%s'; while sleep 0.02; do echo >'%s'; done" % (here("raw"), beat)})
     for _ in range(2):
         mic.start()
         assert receive(mic, 19900) == data[: 2 * 19900]
         folder = mic._source._folder
-        with open(folder + "/pid") as file:
-            group = int(file.read())
-        assert not os.system("kill -0 -- -%d" % group)
+        time.sleep_ms(100)
+        os.remove(beat)  # it was there
+        time.sleep_ms(100)
+        os.stat(beat)
         mic.stop()
         raises(OSError, lambda folder=folder: os.stat(folder))
-        time.sleep_ms(50)
-        assert os.system("kill -0 -- -%d 2>/dev/null" % group), "the program goes on"
+        os.remove(beat)
+        time.sleep_ms(100)
+        raises(OSError, lambda: os.stat(beat))  # the program has ended
     assert mic.lost == 0
 
 
