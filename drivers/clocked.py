@@ -3,6 +3,7 @@
 from drivers.fifo import FifoDriver
 from drivers.timing import muldiv, sleep_ms, ticks_diff, ticks_us
 
+_HALF_AROUND = 1 << 29
 _STRIKES = 3  # contradictions after which the chip's clock is not believed any more
 _DROP_POWER = 4  # 16 packets make room
 _NEARLY = 8  # packets by which a FIFO may be full before it holds what it should
@@ -236,6 +237,8 @@ class ClockedFifo(FifoDriver):
         """-> ticks of the chip's clock since the reference; the host's clock counts how often it wrapped."""
         ticks = (self._ticks - self._reference_ticks) & self._MASK
         us = ticks_diff(self._us, self._reference_us)
+        if us < 0:  # the host's clock has gone more than half around
+            us = us + _HALF_AROUND + _HALF_AROUND
         if us > self._wrap_us >> 1:
             wraps = (us - muldiv(ticks, self._wrap_us, 1 << 24) + (self._wrap_us >> 1)) // self._wrap_us
             ticks += max(0, wraps) << 24

@@ -173,17 +173,14 @@ class LSM6DS3TRC(ClockedFifo):
         return self._registers.read(_FIFO_CTRL5) == self._fifo_ctrl5
 
     def _status(self):
-        full = False
         for _ in range(3):
             us = ticks_us()
             words = self._read_words()
-            full = full or self._flagged
             stamp = self._stamp_bytes
             self._registers.read_into(_TIMESTAMP0, stamp)
             late = max(0, ticks_diff(ticks_us(), us))
             if late < _SOON_US:
                 break  # else the time stamp may be much younger than the level
-        self._flagged = full
         self._ticks = stamp[0] | stamp[1] << 8 | stamp[2] << 16
         self._late = 2 + late // 22  # in ticks of a fast oscillator
         self._early = 1

@@ -32,6 +32,15 @@ def test_every_frame_once_on_each_bus_and_selection():
             case.every_frame_once(CHIP, 2500, spi=spi, measure=measure, rate_ratio=1.03)
 
 
+def test_the_first_frame_is_dropped_and_does_not_count():
+    bench = case.Bench(CHIP)
+    bench.wait(10.5)
+    waiting = bench.driver.available()
+    assert bench.read(1) == 1 and bench.expected == 2, bench.expected  # rows count from 0: this was row 1
+    bench.balance()
+    assert bench.driver.lost == 0 and 9 <= waiting <= bench.driver.produced() == bench.got
+
+
 def test_every_rate():
     random.seed(11)
     for rate in (12.5, 26, 52, 104, 208, 416, 417, 833, 1660, 1667, 3330, 6660, 6667):
@@ -143,7 +152,7 @@ def test_stop_and_start_again():
     bench.drain()
     bench.driver.stop()
     bench.clock.t += 500000
-    assert bench.driver.available() == 0
+    assert bench.driver.available() == 0 and bench.model.registers[0x10] == 0
     bench.driver.start()
     assert bench.driver.lost == bench.driver.overruns == bench.driver.produced() == 0
     bench.wait(50.5)
