@@ -66,7 +66,11 @@ class Anchors:
         self.timebase.restart()
 
     def rest(self, driver, left):
-        """The drain is over; `left` frames wait."""
+        """The drain is over; `left` frames wait. A look without a block leaves no anchor, but it teaches."""
+        if self._is_fresh:
+            self._is_fresh = False
+            self.newest = plus(self._last, left)
+            self.timebase.add(self.newest, self._clock.lo, self._clock.hi)
         if self._edge is not None:
             self._edge.arm(left, driver.held)
 

@@ -55,6 +55,15 @@ def test_time_and_frame_numbers_wrap():
     assert frame > MASK and abs(off_us(base, frame, start_us - first * PERIOD_US)) < 5
 
 
+def test_nothing_is_forgotten_when_the_clock_wraps():
+    """Late anchors behind the place where the window leaves the wrap: the tight ones in front of it still count."""
+    start_us = MASK - 20e6
+    base = TimeBase(104)
+    frame = feed(base, 210, start_us)
+    feed(base, 30, start_us, lambda: 5000, frame)
+    assert abs(off_us(base, frame, start_us)) < 20
+
+
 def test_a_step_is_followed():
     """A loss whose length was misjudged by one frame, either way."""
     for step_us in (PERIOD_US, -PERIOD_US):
@@ -74,8 +83,8 @@ def test_restart_keeps_the_rate_and_forgets_the_place():
 
 
 def test_after_a_long_silence_it_begins_anew():
-    """Longer than the clock's 30 bits, and not a multiple of them."""
-    for silence_us in (600e6, 1.5 * (MASK + 1), 2.0 * (MASK + 1)):
+    """Also when it is longer than the clock's 30 bits can tell."""
+    for silence_us in (600e6, 1.5 * (MASK + 1), MASK + 5e6):
         base = TimeBase(104)
         frame = feed(base, 300)
         feed(base, 10, start_us=silence_us, first=frame)

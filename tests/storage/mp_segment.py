@@ -146,6 +146,23 @@ def test_many_anchors_are_thinned_evenly():
         assert all([t_us == (frame - 1) * 500 for frame, t_us in anchors])
 
 
+def test_of_many_anchors_the_tight_ones_stay():
+    with Disk() as disk:
+        (writer,) = begin(disk.spool(), info(2000))
+        writer.open(0)
+        for i in range(1000):
+            writer.write(memoryview(frames(2)), 0, 2)
+            late = 0 if i % 50 == 7 else 3000 + 10 * (i % 7)
+            writer.anchor(writer.position - 1, i * 2000 + late, 0, late)
+        sidecar = writer.close("full")
+        anchors = sidecar["anchors"]
+        assert MAX_ANCHORS // 2 - 1 <= len(anchors) <= MAX_ANCHORS
+        tight = [frame for frame, t_us in anchors if t_us == (frame - 1) * 1000]
+        assert len(tight) >= 19 and len(tight) >= len(anchors) - 12, (len(tight), len(anchors))
+        assert anchors == sorted(anchors)
+        assert abs(sidecar["rate_measured_hz"] - 1000) < 1e-3 and 0 < sidecar["residual_us"] < 2500
+
+
 def test_sampling_path_allocates_nothing():
     """A whole segment with gaps and anchors, synced to flash block by block, while the heap is locked."""
     for ext, channels, n in (("npy", 6, 3000), ("wav", 1, 20000)):
