@@ -143,6 +143,9 @@ class Check:
                 need(there is None or not self.dropped(spool, session, stem), "%s: dropped, and still there", name)
                 continue
             need(there, "%s: %d frames were on flash, the segment is gone", name, synced)
+            if self.happened(note.get("committed")):
+                same = json.loads(json.dumps(note["sidecar"]))
+                need(there == same, "%s was finished, and is another one now: %s, %s", name, there, same)
             need(there["frames"] >= synced, "%s: %d frames were synced, %d are there", name, synced, there["frames"])
             need(name in pending or self.happened(note.get("acking")), "%s is not pending", name)
 

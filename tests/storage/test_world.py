@@ -14,7 +14,7 @@ from tests.tools.micropython import HOW_TO_GET, interpreter
 from tests.tools.worker import BoardWorker
 
 HERE = Path(__file__).parent
-EXAMPLES = 1500 if os.environ.get("MOTELOG_CAMPAIGN") else 40
+EXAMPLES = 1500 if os.environ.get("MOTELOG_CAMPAIGN") else 100
 
 FRACTIONS = st.integers(0, 100).map(lambda n: n / 100)
 STEPS = st.one_of(
