@@ -56,7 +56,25 @@ def _i2s_mic(spec, buses):
     return I2SMic(port, rate_hz=rate_hz, part=spec["part"], shift=spec["shift"], ibuf_bytes=ibuf_bytes)
 
 
-DRIVERS = {"lsm6dsox": (_lsm6dsox, "npy"), "i2s_mic": (_i2s_mic, "wav")}
+def _pdm_mic(spec, buses):
+    from drivers.pdm_mic import PDMMic, open_pdm
+
+    source = open_pdm(**{key: spec[key] for key in ("id", "clk", "data", "right", "rate_hz", "ring_bytes")})
+    return PDMMic(source, rate_hz=spec["rate_hz"], gain_bits=spec["gain_bits"], startup_ms=spec["startup_ms"])
+
+
+def _host_mic(spec, buses):
+    from drivers.host_mic import HostMic
+
+    return HostMic(spec["source"], rate_hz=spec["rate_hz"])
+
+
+DRIVERS = {
+    "lsm6dsox": (_lsm6dsox, "npy"),
+    "i2s_mic": (_i2s_mic, "wav"),
+    "pdm_mic": (_pdm_mic, "wav"),
+    "host_mic": (_host_mic, "wav"),
+}
 
 
 def _edge(driver, spec):

@@ -11,7 +11,7 @@ from config.urls import url_errors
 from config.validate import listed, shown
 
 MAX_BLOCK_BYTES = 16384
-_DRIVES = ("scl", "sda", "sck", "mosi", "ws", "cs")
+_DRIVES = ("scl", "sda", "sck", "mosi", "ws", "cs", "clk")
 _OVERHEAD = 4096  # header, sidecar and the unused rest of a flash block, per segment
 
 
@@ -31,9 +31,13 @@ def config_errors(config):
         if stream["driver"] == "lsm6dsox":
             yield from _imu(path, stream, config.get("buses"))
             yield from _fifo(path, stream, storage.get("stall_ms"))
-        else:
+        elif stream["driver"] == "i2s_mic":
             yield from _microphone(path, stream)
-            yield from _ibuf(path, stream, storage.get("stall_ms"))
+            yield from _buffer(path, stream, storage.get("stall_ms"), "ibuf_bytes", "i2s_frame_bytes")
+        elif stream["driver"] == "pdm_mic":
+            yield from _buffer(path, stream, storage.get("stall_ms"), "ring_bytes", "ring_frame_bytes")
+        else:
+            yield from _host_source(path, stream)
         yield from _blocks(path, stream, storage.get("stall_ms"))
     yield from _hardware(buses, streams)
     yield from _pins(buses, streams, storage, board)
@@ -47,7 +51,7 @@ def config_errors(config):
 
 def frame_bytes(stream):
     """Bytes per frame of a stream, None if that is not known."""
-    if stream["driver"] == "i2s_mic":
+    if stream["driver"] in ("i2s_mic", "pdm_mic", "host_mic"):
         return 2
     return 2 * CHIPS[stream["driver"]]["axes"] * len(stream["measure"]) if "measure" in stream else None
 
@@ -142,16 +146,23 @@ def _microphone(path, stream):
         )
 
 
-def _ibuf(path, stream, stall_ms):
-    """The same for a microphone: only the I2S driver's buffer fills while a write stalls."""
-    if stall_ms is None or not _has(stream, "rate_hz", "ibuf_bytes"):
+def _host_source(path, stream):
+    """One source, neither none nor two."""
+    source = stream.get("source")
+    if source is not None and len([1 for kind in ("file", "pipe", "tcp") if source.get(kind) is not None]) != 1:
+        yield (path + ".source", "must name one source", 'one of {"file": ...}, {"pipe": ...}, {"tcp": ...}')
+
+
+def _buffer(path, stream, stall_ms, field, frame_field):
+    """The same for a microphone: only the port's buffer fills while a write stalls."""
+    if stall_ms is None or not _has(stream, "rate_hz", field):
         return
-    frame = CHIPS[stream["driver"]]["i2s_frame_bytes"]
-    if stream["ibuf_bytes"] * 1000 < stream["rate_hz"] * stall_ms * frame:
+    frame = CHIPS[stream["driver"]][frame_field]
+    if stream[field] * 1000 < stream["rate_hz"] * stall_ms * frame:
         yield (
-            path + ".ibuf_bytes",
+            path + "." + field,
             "is full after {} ms, before storage.stall_ms = {}".format(
-                stream["ibuf_bytes"] * 1000 // (stream["rate_hz"] * frame), stall_ms
+                stream[field] * 1000 // (stream["rate_hz"] * frame), stall_ms
             ),
             "at least {}, or a smaller storage.stall_ms if the flash is that fast".format(
                 -(-stream["rate_hz"] * stall_ms * frame // 1000)
@@ -207,6 +218,8 @@ def _hardware(buses, streams):
         stream = streams[name]
         if stream and stream.get("driver") == "i2s_mic" and _has(stream, "id"):
             yield from _once(users, ("i2s", stream["id"]), "streams.{}.id".format(name))
+        if stream and stream.get("driver") == "pdm_mic" and _has(stream, "id"):
+            yield from _once(users, ("state machine", stream["id"]), "streams.{}.id".format(name))
         if stream and _has(stream, "bus", "address"):
             yield from _once(users, (stream["bus"], stream["address"]), "streams.{}.address".format(name))
 
@@ -223,7 +236,7 @@ def _pin_fields(buses, streams, storage):
     found = []
     for part, members in (("buses", buses), ("storage", {"card": storage.get("card")}), ("streams", streams)):
         for name in sorted(members):
-            for role in ("cs", "int_pin", "miso", "mosi", "sck", "scl", "sd", "sda", "ws"):
+            for role in ("clk", "cs", "data", "int_pin", "miso", "mosi", "sck", "scl", "sd", "sda", "ws"):
                 if members[name] and members[name].get(role) is not None:
                     found.append(("{}.{}.{}".format(part, name, role), role, members[name][role]))
     return found
@@ -290,6 +303,7 @@ def _memory(streams, board):
         stream = streams[name]
         if stream and _has(stream, "driver", "ring_blocks", "block_frames") and frame_bytes(stream):
             total += stream["ring_blocks"] * stream["block_frames"] * frame_bytes(stream) + stream.get("ibuf_bytes", 0)
+            total += 2 * stream.get("ring_bytes", 0)  # twice, to find an address that the DMA can wrap around
     limit = board["ram_kb"] * 1024 // 3
     if total > limit:
         yield (

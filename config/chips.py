@@ -33,4 +33,13 @@ CHIPS = {
             "sph0645": {"shift": 13, "rates_hz": ((16000, 64000),)},
         },
     },
+    # 64 bits make a frame; a DMA channel of the RP2040 wraps around 32 KB at most.
+    "pdm_mic": {
+        "min_rate_hz": 8000,
+        "max_rate_hz": 48000,
+        "max_gain_bits": 6,
+        "ring_bytes": (1024, 2048, 4096, 8192, 16384, 32768),
+        "ring_frame_bytes": 8,
+    },
+    "host_mic": {"min_rate_hz": 8000, "max_rate_hz": 48000},
 }

@@ -14,6 +14,8 @@ from config.strictjson import join
 
 _IMU = CHIPS["lsm6dsox"]
 _MIC = CHIPS["i2s_mic"]
+_PDM = CHIPS["pdm_mic"]
+_HOST = CHIPS["host_mic"]
 
 
 def _one_of(*values):
@@ -129,6 +131,66 @@ class I2SMic(Stream):
     """Samples per file, a multiple of `block_frames`."""
 
 
+class PdmMic(Stream):
+    """A microphone with a PDM output, on a board with PIO (RP2040, RP2350)."""
+
+    driver: Literal["pdm_mic"]
+    id: Annotated[int, Field(ge=0, le=11)]
+    """Number of the PIO state machine."""
+    clk: Pin
+    """Clock to the microphone, 64 times the rate."""
+    data: Pin
+    """Bits from the microphone."""
+    right: bool = False
+    """Whether the microphone's select pin is high."""
+    rate_hz: Annotated[int, Field(ge=_PDM["min_rate_hz"], le=_PDM["max_rate_hz"])]
+    """Nominal samples per second."""
+    gain_bits: Annotated[int, Field(ge=0, le=_PDM["max_gain_bits"])] = 0
+    """Each makes it 6 dB louder."""
+    startup_ms: Annotated[int, Field(ge=0, le=1000)] = 50
+    """Left out at the start, while the microphone wakes up."""
+    ring_bytes: _one_of(*_PDM["ring_bytes"]) = 32768
+    """Buffer of the bits, 8 bytes per sample: 32768 holds 256 ms at 16 kHz."""
+    block_frames: Annotated[int, Field(ge=1, le=8192)] = 1024
+    """Samples per block of the ring."""
+    segment_frames: Annotated[int, Field(ge=16, le=16_777_216)] = 131_072
+    """Samples per file, a multiple of `block_frames`."""
+
+
+class Server(Strict):
+    """A TCP server."""
+
+    host: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-~][!-~]*$")]
+    """Name or address."""
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """TCP port."""
+
+
+class HostSource(Strict):
+    """Where a host's sound comes from: one of the three. Mono, 16 bit, little-endian."""
+
+    file: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[ -~][ -~]*$")] | None = None
+    """A WAV file, played again and again."""
+    pipe: Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[ -~][ -~]*$")] | None = None
+    """A shell command, or the path of a pipe; `auto` = the first capture program that is installed."""
+    tcp: Server | None = None
+    """A server that sends the samples."""
+
+
+class HostMic(Stream):
+    """A microphone of the computer that MicroPython's Unix port runs on."""
+
+    driver: Literal["host_mic"]
+    source: HostSource
+    """What is listened to."""
+    rate_hz: Annotated[int, Field(ge=_HOST["min_rate_hz"], le=_HOST["max_rate_hz"])]
+    """Nominal samples per second."""
+    block_frames: Annotated[int, Field(ge=1, le=8192)] = 1024
+    """Samples per block of the ring."""
+    segment_frames: Annotated[int, Field(ge=16, le=16_777_216)] = 131_072
+    """Samples per file, a multiple of `block_frames`."""
+
+
 class Card(Strict):
     """An SD card: on an SPI bus of its own (micropython-lib's sdcard), or in the board's SD slot (machine.SDCard)."""
 
@@ -195,7 +257,7 @@ class Schedule(Strict):
 
 
 Bus = Annotated[I2CBus | SPIBus, Field(discriminator="kind")]
-AnyStream = Annotated[Lsm6dsox | I2SMic, Field(discriminator="driver")]
+AnyStream = Annotated[Lsm6dsox | I2SMic | PdmMic | HostMic, Field(discriminator="driver")]
 
 
 class Config(Strict):

@@ -8,7 +8,12 @@ DEFAULT_RATE_RATIO = {"lsm6dsox": 1.0213, "i2s_mic": 1.0001}
 
 
 def world_for(
-    config: dict, *, imu: Path | None = None, mic: Path | None = None, clock: str = "real", flash_kb: int = 4096,
+    config: dict,
+    *,
+    imu: Path | None = None,
+    mic: Path | None = None,
+    clock: str = "real",
+    flash_kb: int = 4096,
     flash_image: Path | None = None,
 ) -> dict:
     """A world (docs/architecture.md) with every stream's sensor; fed from the recordings `imu` and `mic`, or
@@ -18,6 +23,8 @@ def world_for(
     if flash_image:
         world["flash"]["image"] = str(flash_image.resolve())
     for number, stream in enumerate(config["streams"].values()):
+        if stream["driver"] in ("host_mic", "pdm_mic"):
+            continue  # a microphone of the host needs no wire, one on PIO has none here
         ratio = DEFAULT_RATE_RATIO[stream["driver"]]
         if stream["driver"] == "i2s_mic":
             source = {"file": str(mic.resolve())} if mic else {"synth": "tone"}

@@ -20,6 +20,8 @@ BASE = {
     },
     "upload": {"https": {"url": "https://192.168.1.10:8443", "ca_file": "/ca.der"}},
 }  # fmt: skip
+PDM = {"driver": "pdm_mic", "id": 0, "clk": 2, "data": 3, "rate_hz": 16000}
+HOST = {"driver": "host_mic", "source": {"pipe": "auto"}, "rate_hz": 16000}
 SECOND = {"driver": "lsm6dsox", "bus": "i2c0", "address": 107, "rate_hz": 104}
 ON_SPI = {"driver": "lsm6dsox", "bus": "spi1", "cs": 5, "rate_hz": 104}
 ON_CARD = {"storage.root": "/sd", "storage.card": {"bus": "spi1", "cs": 5}}
@@ -63,6 +65,9 @@ def errors_of(changes):
         {"upload.https": {"url": "http://[::1]:80"}},
         {"streams.mic.ibuf_bytes": 38400},
         {"streams.mic.part": "sph0645"},
+        {"streams.mic": PDM, "storage.stall_ms": 256},
+        {"streams.mic": HOST},
+        {"streams.mic": {**HOST, "source": {"tcp": {"host": "127.0.0.1", "port": 4000}, "pipe": None}}},
         {"streams.mic.part": "ics43434", "streams.mic.shift": 12},
         {"streams.imu.rate_hz": 833},
         {"streams.imu": {**ON_SPI, "rate_hz": 6667, "block_frames": 64}, "storage.stall_ms": 38},
@@ -106,6 +111,15 @@ def test_in_order(changes):
             "streams.mic.rate_hz",
             ["ics43434", "22050", "6250 to 18750 or 23000 to 51600"],
         ),
+        ({"streams.mic": PDM}, "streams.mic.ring_bytes", ["256 ms", "at least 38400"]),
+        ({"streams.mic": {**PDM, "clk": 22}, "storage.stall_ms": 9}, "streams.mic.clk", ["22", "buses.i2c0.scl"]),
+        (
+            {"streams.mic": PDM, "streams.p": {**PDM, "clk": 5, "data": 6, "ring_bytes": 1024}, "storage.stall_ms": 0},
+            "streams.p.id",
+            ["state machine 0", "streams.mic.id"],
+        ),
+        ({"streams.mic": {**HOST, "source": {}}}, "streams.mic.source", ["one source", "tcp"]),
+        ({"streams.mic": {**HOST, "source": {"file": "/a", "pipe": "b"}}}, "streams.mic.source", ["one source"]),
         ({"streams.mic.part": "inmp442"}, "streams.mic.part", ["inmp441", "ics43434", "sph0645"]),
         ({"buses.b": {"kind": "i2c", "id": 0, "scl": 1, "sda": 2}}, "buses.i2c0.id", ["buses.b.id"]),
         ({"streams.imu2": {**SECOND, "address": 106}}, "streams.imu2.address", ["streams.imu.address"]),

@@ -30,7 +30,7 @@ def test_microphone_parts():
     assert {name: part["shift"] for name, part in parts.items()} == {n: p[0] for n, p in i2s_mic.PARTS.items()}
 
 
-@pytest.mark.parametrize(("name", "driver"), [("lsm6dsox", "LSM6DSOX"), ("i2s_mic", "I2SMic")])
+@pytest.mark.parametrize(("name", "driver"), [("lsm6dsox", "LSM6DSOX"), ("i2s_mic", "I2SMic"), ("pdm_mic", "PDMMic")])
 def test_the_drivers_keywords_are_the_configurations(name, driver):
     module = pytest.importorskip("drivers." + name)
     parameters = inspect.signature(getattr(module, driver)).parameters.values()
