@@ -54,7 +54,11 @@ def right_configs(draw):
         "driver": "i2s_mic", "id": 0, "sck": 14, "ws": 15, "sd": 12,
         "rate_hz": draw(st.integers(8000, 24000)), "shift": draw(st.integers(0, 24)),
     }  # fmt: skip
-    streams = draw(st.sampled_from([{"s": imu}, {"s": imu, "mic_2": mic}, {"mic": mic}]))
+    pdm = {"driver": "pdm_mic", "id": draw(st.integers(0, 11)), "clk": 14, "data": 15, "rate_hz": 8000}
+    host = {"driver": "host_mic", "rate_hz": 8000, "source": draw(st.sampled_from([{"file": "/a"}, {"pipe": "b c"}]))}
+    streams = draw(
+        st.sampled_from([{"s": imu}, {"s": imu, "mic_2": mic}, {"mic": mic}, {"s": imu, "pdm": pdm}, {"host": host}])
+    )
     config = {"version": 1, "device": draw(st.sampled_from(["a", "A-1_b"])), "board": board, "streams": streams}
     config["buses"] = {"b": bus} if "s" in streams else {}
     config["storage"] = {"root": "/sd", "card": {}, "stall_ms": draw(st.integers(0, 200))}
@@ -110,7 +114,15 @@ PLAUSIBLE = {
     "reserve_kb": [0, 2000],
     "root": ["/data", "/sd/x", "/a/../b"],
     "card": [None, {}, {"bus": "b", "cs": 13}, {"bus": "b"}, {"cs": 5}],
-    "url": ["http://x.y", "https://a:b@c", "https://x?y", "https://", "https://h:0", "https://[::1", "http://127.0.0.1.x"],
+    "url": [
+        "http://x.y",
+        "https://a:b@c",
+        "https://x?y",
+        "https://",
+        "https://h:0",
+        "https://[::1",
+        "http://127.0.0.1.x",
+    ],
     "ca_file": [None],
     "wifi": [[], ["home", "home"], ["\u00fc" * 20], {"home": "long enough"}, None],
     "upload": [None, {"https": {"url": "https://h"}, "backoff_min_s": 9, "backoff_max_s": 8}],
@@ -181,6 +193,4 @@ SECRETS = st.fixed_dictionaries(
 )
 CHANGED_TEXTS = as_text(changed(right_configs()))
 SECRETS_TEXTS = as_text(SECRETS | JSON_VALUES)
-DAMAGED_TEXTS = (
-    damaged(RIGHT_TEXTS | CHANGED_TEXTS | SECRETS_TEXTS) | as_text(JSON_VALUES) | st.binary(max_size=40)
-)
+DAMAGED_TEXTS = damaged(RIGHT_TEXTS | CHANGED_TEXTS | SECRETS_TEXTS) | as_text(JSON_VALUES) | st.binary(max_size=40)
