@@ -116,6 +116,11 @@ class FifoDriver:
         settled."""
         return max(self._produced, self._handed)
 
+    @property
+    def held(self):
+        """Of the frames waiting, those that are here already: the pin rises when ``watermark`` more wait in the chip."""
+        return self._filled - self._next
+
     def readinto(self, buf):
         """Fill ``buf`` with whole frames -> how many. Stops in front of a loss; the next call adds it to ``lost``."""
         self._raise_kept()
