@@ -61,11 +61,13 @@ class Meter:
     uncertainty of one frame at either end does not add up).
     """
 
-    def __init__(self, ticks, frames, trusted=32):
-        """The nominal rate: ``frames`` in ``ticks`` (< 2**29). It holds until ``trusted`` frames were measured."""
+    def __init__(self, ticks, frames, trusted=32, slack=-1):
+        """The nominal rate: ``frames`` in ``ticks`` (< 2**29). It holds until ``trusted`` frames were measured, and for
+        as long as it is within ``slack`` frames of what was measured."""
         self._nominal_ticks = ticks
         self._nominal_frames = frames
         self._trusted = trusted
+        self._slack = slack
         self.reset()
 
     def reset(self):
@@ -86,12 +88,18 @@ class Meter:
 
     def frames_in(self, ticks):
         """-> frames made in ``ticks`` (0 .. 2**30 - 1), rounded."""
-        if self.frames < self._trusted:
+        if self._is_nominal():
             return muldiv(ticks, self._nominal_frames, self._nominal_ticks)
         return muldiv(ticks, self.frames, self.ticks)
 
     def ticks_in(self, frames):
         """-> ticks that ``frames`` take (0 .. 2**30 - 1), rounded."""
-        if self.frames < self._trusted:
+        if self._is_nominal():
             return muldiv(frames, self._nominal_ticks, self._nominal_frames)
         return muldiv(frames, self.ticks, self.frames)
+
+    def _is_nominal(self):
+        if self.frames < self._trusted:
+            return True
+        off = muldiv(self.ticks, self._nominal_frames, self._nominal_ticks) - self.frames
+        return -self._slack <= off <= self._slack
