@@ -118,7 +118,7 @@ class FifoDriver:
 
     @property
     def held(self):
-        """Of the frames waiting, those that are here already: the pin rises when ``watermark`` more wait in the chip."""
+        """Of the frames waiting, those that are here already: INT rises when ``watermark`` more wait in the chip."""
         return self._filled - self._next
 
     def readinto(self, buf):
