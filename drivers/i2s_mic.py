@@ -13,12 +13,11 @@ _TRUSTED_S = 30  # the measured rate replaces the nominal one after this time wi
 _MOST_GAPS = 8  # not passed yet; more of them become one
 _EIO = 5
 # part: (shift, start-up in frames and in ms). The shift leaves the part's own noise at a few units: it is about -87 dB
-# of full scale in the INMP441, -91 dB in the others. Start-up: INMP441 data sheet 1.1, "Normal Operation": 2**18 clocks;
-# ICS-43434: as of the ICS-43432, which it replaces: 4462 clocks and 256 frames of soft unmute; SPH0645: 50 ms, the
-# longest that Knowles gives for its digital microphones. All three fill the slot from its top bit on (24, 24 and 18
-# bits), in the left slot when their select pin (L/R, LR, SEL) is low. The SPH0645 has a DC offset, which is recorded as
-# it is; it changes its output late, so that a port which samples early (ESP32) may see all bits one place further down
-# (then shift 12).
+# of full scale in the INMP441, -91 dB in the others. Start-up: INMP441 data sheet 1.1, "Normal Operation": 2**18
+# clocks; ICS-43434: as of the ICS-43432, which it replaces: 4462 clocks and 256 frames of soft unmute; SPH0645: 50 ms,
+# an allowance, for want of a figure. All three fill the slot from its top bit on (24, 24 and 18 bits), in the left slot
+# when their select pin (L/R, LR, SEL) is low. The SPH0645 has a DC offset, which is recorded as it is; it changes its
+# output late, so that a port which samples early (ESP32) may see all bits one place further down (then shift 12).
 PARTS = {"inmp441": (14, 4096, 0), "ics43434": (13, 326, 0), "sph0645": (13, 0, 50)}
 _DROPS_NEWEST = ("rp2", "pyboard", "mimxrt")  # a full ibuf takes nothing more there; elsewhere (ESP32) its oldest goes
 
@@ -111,7 +110,7 @@ class I2SMic:
         while self._pull():
             pass
         level = 0 if self._empty else min(max(0, self._level(self._ticks_us())), self.fifo_frames)
-        waiting = self._end - self._first + max(0, level - self._skip)
+        waiting = self._end - self._first + level
         self._produced = self._handed + self._lost_ahead + waiting
         return waiting
 
