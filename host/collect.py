@@ -5,7 +5,6 @@ import asyncio
 import json
 import signal
 import socket
-import sys
 from pathlib import Path
 
 from rich.console import Console

@@ -4,9 +4,9 @@ place.
 
 import random
 
-import app.sampler as module
 import micropython
 
+import app.sampler as module
 from app.clock import Clock
 from app.ring import NO_ANCHOR, BlockRing
 from app.sampler import Sampler

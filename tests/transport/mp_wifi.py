@@ -6,7 +6,6 @@ from time import ticks_diff, ticks_ms
 import transport.wifi
 from transport.wifi import Wifi, station
 
-
 transport.wifi._POLL_MS = 5  # tests are in a hurry
 
 
