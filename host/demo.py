@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Record motion and sound on a virtual board, ship them over HTTPS to a collector started beside it, verify and "
         "plot the data set. Without --imu or --mic the sensors are fed with synthesised signals. A recording that is "
-        "longer than the run is cut off at its end; one that is shorter starts again from the top (the JSON says which, "
-        "under 'source')."
+        "longer than the run is cut off at its end; one that is shorter starts again from the top (the JSON says "
+        "which, under 'source')."
     )
     add = parser.add_argument
     add("--seconds", type=float, default=10, help="length of the recording on the board's clock (default 10)")
