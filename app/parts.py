@@ -1,4 +1,4 @@
-"""From the configuration to objects: the one table that knows which driver a name stands for."""
+"""From the configuration to objects: the one place that knows which driver a name stands for."""
 
 import machine
 
@@ -21,9 +21,16 @@ def open_bus(spec):
     )
 
 
-def _imu(driver, spec, buses):
+def _imu(spec, buses):
+    name = spec["driver"]
+    driver = getattr(__import__("drivers." + name, None, None, (name,)), IMUS[name])
     pin = spec["int_pin"]
     cs = spec["cs"]
+    more = {}
+    if spec["measure"] is not None:
+        more["measure"] = tuple(spec["measure"])
+    if spec["config_file"] is not None:
+        more["config_file"] = spec["config_file"]
     return driver(
         buses[spec["bus"]],
         address=spec["address"],
@@ -32,14 +39,8 @@ def _imu(driver, spec, buses):
         rate_hz=spec["rate_hz"],
         accel_range_g=spec["accel_range_g"],
         gyro_range_dps=spec["gyro_range_dps"],
-        measure=tuple(spec["measure"]),
+        **more,
     )
-
-
-def _lsm6dsox(spec, buses):
-    from drivers.lsm6dsox import LSM6DSOX
-
-    return _imu(LSM6DSOX, spec, buses)
 
 
 def _i2s_mic(spec, buses):
@@ -69,11 +70,22 @@ def _host_mic(spec, buses):
     return HostMic(spec["source"], rate_hz=spec["rate_hz"])
 
 
-DRIVERS = {
-    "lsm6dsox": (_lsm6dsox, "npy"),
-    "i2s_mic": (_i2s_mic, "wav"),
-    "pdm_mic": (_pdm_mic, "wav"),
-    "host_mic": (_host_mic, "wav"),
+IMUS = {  # module: class
+    "bmi270": "BMI270",
+    "icm42688": "ICM42688",
+    "ism330dhcx": "ISM330DHCX",
+    "lis2dh12": "LIS2DH12",
+    "lis3dh": "LIS3DH",
+    "lsm6ds3trc": "LSM6DS3TRC",
+    "lsm6dso32": "LSM6DSO32",
+    "lsm6dsox": "LSM6DSOX",
+    "mpu6050": "MPU6050",
+    "mpu6886": "MPU6886",
+}
+MICS = {  # name: what makes it
+    "i2s_mic": _i2s_mic,
+    "pdm_mic": _pdm_mic,
+    "host_mic": _host_mic,
 }
 
 
@@ -92,13 +104,20 @@ class Stream:
     """One sensor's way through the board: driver, ring, sampler and, once a session has begun, recorder."""
 
     def __init__(self, name, spec, buses, clock):
-        make, extension = DRIVERS[spec["driver"]]
+        is_imu = spec["driver"] in IMUS
+        make = _imu if is_imu else MICS[spec["driver"]]
         self.name = name
         self.driver = driver = make(spec, buses)
         self.ring = BlockRing(spec["block_frames"] * driver.frame_bytes, spec["ring_blocks"])
         self.sampler = Sampler(driver, self.ring, clock, spec["block_frames"], _edge(driver, spec))
         self.info = StreamInfo(
-            name, extension, driver.channels, driver.units, driver.scale, driver.rate_hz, spec["segment_frames"]
+            name,
+            "npy" if is_imu else "wav",
+            driver.channels,
+            driver.units,
+            driver.scale,
+            driver.rate_hz,
+            spec["segment_frames"],
         )
         self.recorder = None
 

@@ -28,7 +28,7 @@ def config_errors(config):
         if stream is None or "driver" not in stream:
             continue
         path = "streams." + name
-        if stream["driver"] == "lsm6dsox":
+        if "fifo_frames" in CHIPS[stream["driver"]]:
             yield from _imu(path, stream, config.get("buses"))
             yield from _fifo(path, stream, storage.get("stall_ms"))
         elif stream["driver"] == "i2s_mic":
@@ -53,7 +53,16 @@ def frame_bytes(stream):
     """Bytes per frame of a stream, None if that is not known."""
     if stream["driver"] in ("i2s_mic", "pdm_mic", "host_mic"):
         return 2
-    return 2 * CHIPS[stream["driver"]]["axes"] * len(stream["measure"]) if "measure" in stream else None
+    return 6 * _sensors(stream) if "measure" in stream else None
+
+
+def _sensors(stream):
+    """How many sensors of an IMU are recorded."""
+    return len(stream["measure"] or _all_of(CHIPS[stream["driver"]]))
+
+
+def _all_of(chip):
+    return ("accel", "gyro") if "gyro_ranges_dps" in chip else ("accel",)
 
 
 def _has(fields, *names):
@@ -61,45 +70,104 @@ def _has(fields, *names):
 
 
 def _imu(path, stream, buses):
-    """Chip, rate and bus of an IMU."""
-    chip = CHIPS[stream["driver"]]
-    rate = stream.get("rate_hz")
-    measure = stream.get("measure")
-    if rate is not None and rate not in chip["rates_hz"] and rate not in chip["same_rate_hz"]:
-        yield (
-            path + ".rate_hz",
-            "the {} has no rate of {} Hz".format(stream["driver"], rate),
-            "one of {}".format(listed(chip["rates_hz"])),
-        )
-    if measure and len(measure) == 2 and measure[0] == measure[1]:
+    """Chip, rate, ranges and bus of an IMU."""
+    name = stream["driver"]
+    chip = CHIPS[name]
+    known = "measure" in stream
+    measure = (stream["measure"] or _all_of(chip)) if known else ()
+    if len(measure) == 2 and measure[0] == measure[1]:
         yield (path + ".measure", "{} stands there twice".format(shown(measure[0])), "name each sensor once")
+    elif "gyro" in measure and "gyro" not in _all_of(chip):
+        yield (path + ".measure", "the {} has no gyroscope".format(name), '["accel"], or leave it out')
+    elif _has(stream, "rate_hz") and known:
+        yield from _rate(path, stream, chip, measure)
+    for sensor, key, table in (
+        ("accel", "accel_range_g", "accel_ranges_g"),
+        ("gyro", "gyro_range_dps", "gyro_ranges_dps"),
+    ):
+        if sensor in measure and key in stream and stream[key] not in chip.get(table, (stream[key],)):
+            yield (
+                "{}.{}".format(path, key),
+                "the {} has no range of {}".format(name, _number(stream[key])),
+                "one of {}".format(listed(chip[table])),
+            )
+    if "config_file" in stream and (stream["config_file"] is None) == ("config_bytes" in chip):
+        if stream["config_file"] is None:
+            yield (
+                path + ".config_file",
+                "is missing: the {} runs only with it".format(name),
+                'as "/{}.bin"; docs/drivers.md says where to get it'.format(name),
+            )
+        else:
+            yield (path + ".config_file", "has no meaning for the {}".format(name), "leave it out, or null")
     if "bus" not in stream or buses is None:
         return
     if stream["bus"] not in buses:
         known = "one of {}".format(listed(sorted(buses))) if buses else "describe it in 'buses'"
         yield (path + ".bus", "there is no bus " + shown(stream["bus"]), known)
         return
-    bus = buses[stream["bus"]]
-    if bus is None:
+    if buses[stream["bus"]] is not None:
+        yield from _bus(path, stream, buses[stream["bus"]], chip)
+
+
+def _rate(path, stream, chip, measure):
+    """The chip can make so many frames of that many sensors."""
+    rate = stream["rate_hz"]
+    has = chip.get("rates_hz", ())
+    if len(measure) == 1:
+        has = chip.get(measure[0] + "_only_rates_hz", ()) + has
+    if rate in has or rate in chip.get("same_rate_hz", ()) and chip["same_rate_hz"][rate] in has:
         return
-    yield from _selected(path, stream, bus["kind"], chip)
+    legal = "one of {}".format(listed(has))
+    if "divided_hz" in chip:
+        base = chip["divided_hz"]
+        n = round(base / rate)
+        if 1 <= n <= 256 and abs(base / n - rate) < 0.005:
+            return
+        legal = (legal + ", or " if has else "") + "{} / n for n = 1 to 256".format(base)
+    yield (
+        path + ".rate_hz",
+        "the {} has no rate of {} Hz for {}".format(stream["driver"], _number(rate), " and ".join(measure)),
+        legal,
+    )
+
+
+def _bus(path, stream, bus, chip):
+    """The chip can be on that bus, and what it makes fits through it."""
+    name = stream["driver"]
+    kind = bus["kind"]
+    if kind == "spi" and chip["spi_max_hz"] is None:
+        yield (path + ".bus", "the {} has no SPI".format(name), "an I2C bus")
+        return
+    yield from _selected(path, stream, kind, chip)
     freq = bus.get("freq_hz")
     if freq is None:
         return
-    if bus["kind"] == "spi" and freq > chip["spi_max_hz"]:
+    most = chip[kind + "_max_hz"]
+    if freq > most:
         yield (
             "buses.{}.freq_hz".format(stream["bus"]),
-            "the {} takes at most {} Hz on SPI".format(stream["driver"], chip["spi_max_hz"]),
-            "at most {}".format(chip["spi_max_hz"]),
+            "the {} takes at most {} Hz on {}".format(name, most, "SPI" if kind == "spi" else "I2C"),
+            "at most {}".format(most),
         )
-    if rate is not None and measure:
-        bits = rate * len(measure) * chip["word_bytes"] * (9 if bus["kind"] == "i2c" else 8)
+    if _has(stream, "rate_hz") and "measure" in stream:
+        bits = stream["rate_hz"] * _per_frame(chip["bytes_on_bus"], stream) * (9 if kind == "i2c" else 8)
         if bits * 5 > freq * 4:
             yield (
                 path + ".rate_hz",
                 "{} bits per second do not fit through bus {} of {} Hz".format(int(bits), stream["bus"], freq),
                 "a lower rate, or a bus of at least {} Hz".format(int(-(-bits * 5 // 4))),
             )
+
+
+def _per_frame(table, stream):
+    """The entry for the number of sensors that are recorded."""
+    return table[min(_sensors(stream), len(table)) - 1]
+
+
+def _number(value):
+    """4 for 4.0: as it stood in the file, most likely."""
+    return int(value) if value == int(value) else value
 
 
 def _selected(path, stream, kind, chip):
@@ -120,9 +188,9 @@ def _selected(path, stream, kind, chip):
 
 def _fifo(path, stream, stall_ms):
     """Nothing reads the sensor while a write stalls: its own FIFO must hold that long."""
-    if stall_ms is None or not _has(stream, "rate_hz", "measure"):
+    if stall_ms is None or "measure" not in stream or not _has(stream, "rate_hz"):
         return
-    frames = CHIPS[stream["driver"]]["fifo_words"] // len(stream["measure"])
+    frames = _per_frame(CHIPS[stream["driver"]]["fifo_frames"], stream)
     if frames * 1000 < stream["rate_hz"] * stall_ms:
         yield (
             path + ".rate_hz",

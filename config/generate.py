@@ -47,7 +47,11 @@ def fold(schema, defs):
         return ("null", fold(value, defs))
     if "oneOf" in schema:
         choice = schema["discriminator"]
-        return ("union", choice["propertyName"], {k: fold({"$ref": v}, defs) for k, v in choice["mapping"].items()})
+        tags = {}
+        for tag, ref in choice["mapping"].items():
+            tags.setdefault(ref, []).append(tag)
+        members = [(tuple(names), fold({"$ref": ref}, defs)) for ref, names in tags.items()]
+        return ("union", choice["propertyName"], tuple(members))
     if "const" in schema:
         return ("enum", (schema["const"],))
     if "enum" in schema:

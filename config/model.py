@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from config.chips import CHIPS
 from config.strictjson import join
 
-_IMU = CHIPS["lsm6dsox"]
+_IMUS = tuple(sorted(name for name, chip in CHIPS.items() if "fifo_frames" in chip))
 _MIC = CHIPS["i2s_mic"]
 _PDM = CHIPS["pdm_mic"]
 _HOST = CHIPS["host_mic"]
@@ -78,26 +78,31 @@ class Stream(Strict):
     """Blocks in the ring between the sensor and the flash."""
 
 
-class Lsm6dsox(Stream):
-    """ST LSM6DSOX: accelerometer and gyroscope with a FIFO."""
+class Imu(Stream):
+    """A motion sensor with a FIFO: accelerometer and gyroscope, or an accelerometer alone. What each has: chips.py."""
 
-    driver: Literal["lsm6dsox"]
+    driver: Literal[_IMUS]
+    """The chip."""
     bus: Name
     """A name from `buses`."""
     address: Annotated[int, Field(ge=8, le=119)] | None = None
-    """I2C address (106 = 0x6A, or 107 = 0x6B); null on SPI."""
+    """I2C address (one of two, as the chip is wired); null on SPI."""
     cs: Pin | None = None
     """Chip select pin; null on I2C."""
     int_pin: Pin | None = None
-    """Pin wired to INT1, which wakes the reader earlier; null = the FIFO is polled."""
-    rate_hz: Annotated[float, Field(ge=1, le=10_000, json_schema_extra={"examples": list(_IMU["rates_hz"])})]
+    """Pin wired to the chip's first interrupt output, which wakes the reader earlier; null = the FIFO is polled."""
+    rate_hz: Annotated[float, Field(ge=0.5, le=50_000, json_schema_extra={"examples": [26, 50, 100, 104, 200, 208]})]
     """Nominal frames per second, one of the chip's rates."""
-    accel_range_g: _one_of(*_IMU["accel_ranges_g"]) = 4
-    """Full scale of the accelerometer in g."""
-    gyro_range_dps: _one_of(*_IMU["gyro_ranges_dps"]) = 500
-    """Full scale of the gyroscope in degrees per second."""
-    measure: Annotated[list[Literal["accel", "gyro"]], Field(min_length=1, max_length=2)] = ["accel", "gyro"]
-    """What to record: channels ax ay az, gx gy gz, or both."""
+    accel_range_g: Annotated[float, Field(ge=1, le=100, json_schema_extra={"examples": [2, 4, 8, 16]})] = 4
+    """Full scale of the accelerometer in g, one of the chip's."""
+    gyro_range_dps: Annotated[float, Field(ge=1, le=10_000, json_schema_extra={"examples": [250, 500, 1000, 2000]})] = (
+        500
+    )
+    """Full scale of the gyroscope in degrees per second, one of the chip's."""
+    measure: Annotated[list[Literal["accel", "gyro"]], Field(min_length=1, max_length=2)] | None = None
+    """What to record: channels ax ay az, gx gy gz, or both; null = all that the chip has."""
+    config_file: FilePath | None = None
+    """File on the board with what the chip's maker wants loaded into it; for the BMI270 only."""
     block_frames: Annotated[int, Field(ge=1, le=4096)] = 32
     """Frames per block of the ring."""
     segment_frames: Annotated[int, Field(ge=16, le=16_777_216)] = 8192
@@ -257,7 +262,7 @@ class Schedule(Strict):
 
 
 Bus = Annotated[I2CBus | SPIBus, Field(discriminator="kind")]
-AnyStream = Annotated[Lsm6dsox | I2SMic | PdmMic | HostMic, Field(discriminator="driver")]
+AnyStream = Annotated[Imu | I2SMic | PdmMic | HostMic, Field(discriminator="driver")]
 
 
 class Config(Strict):

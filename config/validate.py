@@ -2,7 +2,7 @@
 
 A rule is a tuple; its first item says what is allowed:
 `("object", {key: (rule,) or (rule, default)})`, `("map", key rule, rule, least)`, `("list", rule, least, most)`,
-`("union", key, {tag: object rule})`, `("null", rule)`, `("enum", values)`, `("int", low, high)`,
+`("union", key, ((tags, object rule), ...))`, `("null", rule)`, `("enum", values)`, `("int", low, high)`,
 `("number", low, high)`, `("bool",)`, `("text", shortest, longest, first, rest)` with the characters that may be first
 and follow as in a regular expression's `[a-z_]`, or None for any.
 
@@ -56,7 +56,7 @@ def allowed(rule):
     if kind == "enum":
         return "one of " + listed(rule[1]) if len(rule[1]) > 1 else shown(rule[1][0])
     if kind == "union":
-        return "an object whose '{}' is one of {}".format(rule[1], listed(rule[2]))
+        return "an object whose '{}' is one of {}".format(rule[1], _tags(rule))
     if kind == "object":
         return "an object with " + listed(rule[1])
     if kind == "list":
@@ -164,15 +164,19 @@ def _union(rule, value, path, errors):
     if not isinstance(value, dict):
         return _wrong(rule, value, path, errors)
     member = join(path, rule[1])
-    tags = listed(sorted(rule[2]))
     if rule[1] not in value:
-        errors.append((member, "is missing", "add it: one of " + tags))
+        errors.append((member, "is missing", "add it: one of " + _tags(rule)))
         return None
     tag = value[rule[1]]
-    if not isinstance(tag, str) or tag not in rule[2]:
-        errors.append((member, "{} is not allowed here".format(shown(tag)), "give one of " + tags))
-        return None
-    return _object(rule[2][tag], value, path, errors)
+    for tags, choice in rule[2]:
+        if tag in tags:
+            return _object(choice, value, path, errors)
+    errors.append((member, "{} is not allowed here".format(shown(tag)), "give one of " + _tags(rule)))
+    return None
+
+
+def _tags(rule):
+    return listed(sorted([tag for tags, _ in rule[2] for tag in tags]))
 
 
 def _spelled(text, first, rest):

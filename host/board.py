@@ -12,7 +12,7 @@ from host.virtual import VirtualBoard
 from host.virtual.board import POWER_CUT, RESET
 from host.virtual.compiler import CompileError
 from host.virtual.image import ImageError
-from host.virtual.world import world_for
+from host.virtual.world import files_for, world_for
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "examples" / "virtual.json"
 
@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         config, files = _configuration(args)
         world = _world(args, config)
+        files |= files_for(config)
         secrets = _json(args.secrets) if args.secrets else {}
         with tempfile.TemporaryDirectory(prefix="motelog-board-") as work:
             board = VirtualBoard(world, work)

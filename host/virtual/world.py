@@ -4,7 +4,8 @@ from pathlib import Path
 
 from config.chips import CHIPS
 
-DEFAULT_RATE_RATIO = {"lsm6dsox": 1.0213, "i2s_mic": 1.0001}
+IMU_RATE_RATIO = 1.0213  # of the true to the nominal rate: oscillators in sensors are off by percents, ...
+MIC_RATE_RATIO = 1.0001  # ... I2S is clocked by the board's crystal
 
 
 def world_for(
@@ -25,19 +26,30 @@ def world_for(
     for number, stream in enumerate(config["streams"].values()):
         if stream["driver"] in ("host_mic", "pdm_mic"):
             continue  # a microphone of the host needs no wire, one on PIO has none here
-        ratio = DEFAULT_RATE_RATIO[stream["driver"]]
         if stream["driver"] == "i2s_mic":
             source = {"file": str(mic.resolve())} if mic else {"synth": "tone"}
             shift = _shift(stream)
-            world["i2s"][str(stream["id"])] = {"source": source, "shift": shift, "rate_ratio": ratio}
+            world["i2s"][str(stream["id"])] = {"source": source, "shift": shift, "rate_ratio": MIC_RATE_RATIO}
             continue
         bus = config["buses"][stream["bus"]]
         source = {"file": str(imu.resolve())} if imu else {"synth": "motion", "seed": number + 1}
         place = {"address": stream["address"]} if bus["kind"] == "i2c" else {"cs": stream["cs"]}
         chip = {"chip": stream["driver"], **place, "int_pin": stream.get("int_pin"), "source": source}
-        chip["rate_ratio"] = ratio
+        chip["rate_ratio"] = IMU_RATE_RATIO
         world[bus["kind"]].setdefault(str(bus["id"]), []).append(chip)
     return world
+
+
+def files_for(config: dict) -> dict[str, bytes]:
+    """{"/name": content} of the files that the configured chips want loaded into them, as zeros: the model takes any
+    content, and the makers' own is not ours to hand out.
+    """
+    files = {}
+    for stream in config["streams"].values():
+        size = CHIPS[stream["driver"]].get("config_bytes")
+        if size and stream.get("config_file"):
+            files[stream["config_file"]] = bytes(size)
+    return files
 
 
 def _shift(stream: dict) -> int:

@@ -24,6 +24,9 @@ PDM = {"driver": "pdm_mic", "id": 0, "clk": 2, "data": 3, "rate_hz": 16000}
 HOST = {"driver": "host_mic", "source": {"pipe": "auto"}, "rate_hz": 16000}
 SECOND = {"driver": "lsm6dsox", "bus": "i2c0", "address": 107, "rate_hz": 104}
 ON_SPI = {"driver": "lsm6dsox", "bus": "spi1", "cs": 5, "rate_hz": 104}
+BMI270 = {"driver": "bmi270", "bus": "i2c0", "address": 104, "rate_hz": 100, "config_file": "/bmi270.bin"}
+LIS3DH = {"driver": "lis3dh", "bus": "i2c0", "address": 24, "rate_hz": 100}
+MPU6050 = {"driver": "mpu6050", "bus": "i2c0", "address": 104, "rate_hz": 33.33}
 ON_CARD = {"storage.root": "/sd", "storage.card": {"bus": "spi1", "cs": 5}}
 LARGE_BLOCKS = {"streams.imu.block_frames": 64}
 TWO_BLOCKS = {"streams.imu.ring_blocks": 2}
@@ -72,6 +75,18 @@ def errors_of(changes):
         {"streams.imu.rate_hz": 833},
         {"streams.imu": {**ON_SPI, "rate_hz": 6667, "block_frames": 64}, "storage.stall_ms": 38},
         {"storage.max_kb": 1000},
+        {"streams.imu": BMI270},
+        {"streams.imu": {**BMI270, "rate_hz": 0.78, "measure": ["accel"]}},
+        {"streams.imu": LIS3DH},
+        {"streams.imu": {**LIS3DH, "measure": ["accel"], "accel_range_g": 16.0}},
+        {"streams.imu": MPU6050},
+        {
+            "streams.imu": {**MPU6050, "rate_hz": 2666.67, "measure": ["gyro"], "block_frames": 64},
+            "storage.stall_ms": 60,
+        },
+        {"streams.imu": {**SECOND, "driver": "ism330dhcx", "gyro_range_dps": 4000}},
+        {"streams.imu": {**SECOND, "driver": "lsm6dso32", "accel_range_g": 32}},
+        {"streams.imu": {**ON_SPI, "driver": "icm42688", "rate_hz": 100}, "buses.spi1.freq_hz": 24000000},
     ],
 )
 def test_in_order(changes):
@@ -91,6 +106,16 @@ def test_in_order(changes):
         ({"streams.imu.rate_hz": 100}, "streams.imu.rate_hz", ["100", "12.5, 26, 52, 104"]),
         ({"streams.imu.accel_range_g": 3}, "streams.imu.accel_range_g", ["2, 4, 8, 16"]),
         ({"streams.imu.gyro_range_dps": 245}, "streams.imu.gyro_range_dps", ["125, 250, 500, 1000, 2000"]),
+        ({"streams.imu": {**SECOND, "driver": "lsm6dso32", "accel_range_g": 2}}, "streams.imu.accel_range_g", ["4, 8"]),
+        ({"streams.imu": {**BMI270, "rate_hz": 0.78}}, "streams.imu.rate_hz", ["accel and gyro", "25, 50"]),
+        ({"streams.imu": {**BMI270, "config_file": None}}, "streams.imu.config_file", ["missing", "docs/drivers.md"]),
+        ({"streams.imu.config_file": "/a"}, "streams.imu.config_file", ["no meaning", "lsm6dsox"]),
+        ({"streams.imu": {**LIS3DH, "measure": ["accel", "gyro"]}}, "streams.imu.measure", ["no gyroscope", "accel"]),
+        ({"streams.imu": {**LIS3DH, "rate_hz": 200}}, "streams.imu.rate_hz", ["32 frames", "160 ms", "at most 106 Hz"]),
+        ({"streams.imu": {**LIS3DH, "address": 104}}, "streams.imu.address", ["24 (0x18), 25 (0x19)"]),
+        ({"streams.imu": LIS3DH, "buses.i2c0.freq_hz": 1000000}, "buses.i2c0.freq_hz", ["400000 Hz on I2C"]),
+        ({"streams.imu": {**MPU6050, "rate_hz": 300}}, "streams.imu.rate_hz", ["300 Hz", "1000 / n for n = 1 to 256"]),
+        ({"streams.imu": {**MPU6050, "bus": "spi1", "cs": 5}}, "streams.imu.bus", ["no SPI", "I2C"]),
         ({"streams.imu.measure": ["gyro", "gyro"]}, "streams.imu.measure", ["twice"]),
         ({**LARGE_BLOCKS, "streams.imu.rate_hz": 1660}, "streams.imu.rate_hz", ["154 ms", "at most 853 Hz"]),
         ({"streams.imu.block_frames": 2}, "streams.imu.ring_blocks", ["153 ms", "16 blocks of 2"]),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from config.chips import CHIPS
 from config.rules import BOARDS, RULES
 
-IMU = CHIPS["lsm6dsox"]
+IMUS = sorted(name for name, chip in CHIPS.items() if "fifo_frames" in chip)
 I2C_PINS = {"virtual": (22, 21), "esp32": (22, 21), "pico_w": (5, 4)}
 SPI_PINS = {"virtual": (18, 23, 19), "esp32": (18, 23, 19), "pico_w": (18, 19, 16)}
 KEYS = st.sampled_from(
@@ -32,24 +32,37 @@ JSON_VALUES = st.recursive(
 def right_configs(draw):
     """A configuration without a fault, some of its defaults left out."""
     board = draw(st.sampled_from(sorted(BOARDS)))
-    kind = draw(st.sampled_from(["i2c", "spi"]))
+    name = draw(st.sampled_from(IMUS))
+    chip = CHIPS[name]
+    kind = draw(st.sampled_from(["i2c", "spi"] if chip["spi_max_hz"] else ["i2c"]))
     if kind == "i2c":
         scl, sda = I2C_PINS[board]
         bus = {"kind": "i2c", "id": 0, "scl": scl, "sda": sda, "freq_hz": 400_000}
-        select = {"address": draw(st.sampled_from(IMU["i2c_addresses"]))}
+        select = {"address": draw(st.sampled_from(chip["i2c_addresses"]))}
     else:
         sck, mosi, miso = SPI_PINS[board]
         bus = {"kind": "spi", "id": 1 if board != "pico_w" else 0, "sck": sck, "mosi": mosi, "miso": miso}
         select = {"cs": 13}
     block = draw(st.integers(1, 25))
+    rates = [rate for rate in chip.get("rates_hz", ()) if rate < 420]
+    rates += [other for other, rate in chip.get("same_rate_hz", {}).items() if rate in rates]
+    measures = [["accel"]]
     imu = {
-        "driver": "lsm6dsox", "bus": "b", **select,
-        "rate_hz": draw(st.sampled_from([12.5, 26, 52, 104, 208, 417, 416])),
-        "accel_range_g": draw(st.sampled_from(IMU["accel_ranges_g"])),
-        "measure": draw(st.sampled_from([["accel"], ["gyro"], ["accel", "gyro"], ["gyro", "accel"]])),
-        "block_frames": block, "ring_blocks": draw(st.integers(100 // block + 2, 102)),
+        "driver": name, "bus": "b", **select, "accel_range_g": draw(st.sampled_from(chip["accel_ranges_g"])),
+        "block_frames": block, "ring_blocks": draw(st.integers(100 // block + 2, 100 // block + 8)),
         "segment_frames": block * draw(st.integers(16, 100)),
     }  # fmt: skip
+    if "gyro_ranges_dps" in chip:
+        imu["gyro_range_dps"] = draw(st.sampled_from(chip["gyro_ranges_dps"]))
+        measures += [["gyro"], ["accel", "gyro"], ["gyro", "accel"], None]
+    imu["measure"] = draw(st.sampled_from(measures))
+    if "divided_hz" in chip:
+        rates += [chip["divided_hz"] / n for n in (3, 5, 256)] + [333.33]
+    if imu["measure"] == ["accel"]:
+        rates += chip.get("accel_only_rates_hz", ())
+    imu["rate_hz"] = draw(st.sampled_from(rates))
+    if "config_bytes" in chip:
+        imu["config_file"] = "/bmi270.bin"
     mic = {
         "driver": "i2s_mic", "id": 0, "sck": 14, "ws": 15, "sd": 12,
         "rate_hz": draw(st.integers(8000, 24000)), "shift": draw(st.integers(0, 24)),
@@ -61,7 +74,8 @@ def right_configs(draw):
     )
     config = {"version": 1, "device": draw(st.sampled_from(["a", "A-1_b"])), "board": board, "streams": streams}
     config["buses"] = {"b": bus} if "s" in streams else {}
-    config["storage"] = {"root": "/sd", "card": {}, "stall_ms": draw(st.integers(0, 200))}
+    stall_ms = draw(st.integers(0, 75 if 32 in chip["fifo_frames"] else 200))
+    config["storage"] = {"root": "/sd", "card": {}, "stall_ms": stall_ms}
     if draw(st.booleans()):
         url = draw(st.sampled_from(["https://h:1", "https://[::1]:8443/x", "http://127.0.0.1:80/", "http://localhost"]))
         config["upload"] = {"https": {"url": url, "ca_file": "/ca.der"}, "timeout_s": draw(st.integers(1, 600))}
@@ -87,7 +101,7 @@ def limits(rule):
     if rule[0] == "object":
         return set().union(*[limits(field[0]) for field in rule[1].values()])
     if rule[0] == "union":
-        return set().union(*map(limits, rule[2].values()))
+        return set().union(*[limits(choice) for _, choice in rule[2]])
     if rule[0] in ("null", "map"):
         return limits(rule[-1] if rule[0] == "null" else rule[2])
     return set()
@@ -102,8 +116,12 @@ PLAUSIBLE = {
     "cs": [None, 5, 34],
     **dict.fromkeys(("scl", "sda", "sck", "mosi", "miso", "ws", "sd"), [0, 3, 13, 14, 15, 22, 24, 34, 50]),
     "freq_hz": [100_000, 1_000_000, 20_000_000],
-    "rate_hz": [100, 416.5, 833, 6660, 16000, 48000],
-    "measure": [["accel", "accel"], ["gyro"], []],
+    "rate_hz": [100, 416.5, 833, 6660, 16000, 48000, 0.78, 333.33, 333.4, 2666.67],
+    "driver": [*IMUS, "i2s_mic"],
+    "accel_range_g": [4.0, 3, 16, 32],
+    "gyro_range_dps": [125, 15.625, 4000],
+    "config_file": [None, "/bmi270.bin"],
+    "measure": [["accel", "accel"], ["gyro"], [], None],
     "part": [None, "inmp441", "ics43434", "sph0645"],
     "block_frames": [1, 7, 4096],
     "ring_blocks": [2, 256],

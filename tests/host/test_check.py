@@ -58,7 +58,7 @@ NAMED = {
     "no such pin": ({"streams.mic.ws": 49}, "streams.mic.ws"),
     "pin used twice": ({"streams.mic.sd": 21}, "streams.mic.sd"),
     "unknown bus": ({"streams.imu.bus": "i2c1"}, "streams.imu.bus"),
-    "unknown driver": ({"streams.imu.driver": "mpu6050"}, "streams.imu.driver"),
+    "unknown driver": ({"streams.imu.driver": "toaster"}, "streams.imu.driver"),
     "unknown board": ({"board": "toaster"}, "board"),
     "ring too small for the stall": ({"streams.mic.block_frames": 16}, "streams.mic.ring_blocks"),
     "I2S buffer too small for the stall": ({"streams.mic.ibuf_bytes": 3000}, "streams.mic.ibuf_bytes"),
