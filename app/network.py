@@ -30,6 +30,7 @@ def shipper(upload, secrets, spool, link, log):
     from transport.shipper import Shipper
 
     https = upload["https"]
+    spool = _bundled(spool, upload["bundle"], log)
     try:
         ca = _read(https["ca_file"]) if https["ca_file"] else None
         transport = Https(spool, url=https["url"], ca=ca, token=secrets["https_token"], timeout_s=upload["timeout_s"])
@@ -38,6 +39,20 @@ def shipper(upload, secrets, spool, link, log):
         return None
     backoff = _backoff(upload["backoff_min_s"], upload["backoff_max_s"])
     return Shipper(spool, transport, interval_s=upload["interval_s"], backoff=backoff, link=link)
+
+
+def _bundled(spool, method, log):
+    """-> the spool as the transport sees it: with its small segments in bundles, where that is wanted and possible."""
+    if method is None:
+        return spool
+    from storage import bundle
+
+    if method not in bundle.methods():
+        log("upload.bundle: this firmware cannot make %s bundles: going on file by file" % method)
+        return spool
+    from storage.bundled import BundledSpool
+
+    return BundledSpool(spool, method)
 
 
 def _read(path):

@@ -237,6 +237,8 @@ class Upload(Strict):
     """Sending recordings to a collector. All times in seconds."""
 
     https: Https
+    bundle: Literal["stored", "deflated"] | None = None
+    """Ship small segments as .zip bundles, compressed or not (needs micropython-zipfile); null = file by file."""
     interval_s: Annotated[float, Field(ge=0, le=86_400)] = 5
     """Pause between uploads."""
     timeout_s: Annotated[float, Field(ge=1, le=600)] = 10

@@ -8,8 +8,10 @@ from config import loader
 from config.model import field_errors
 from config.secrets import missing, repeated
 from config.strictjson import JSONError, parse
+from host.libs import cache_folder, is_present, locked
 
 SECRETS = "secrets.json"
+ZIPFILE = "zipfile"
 
 
 def add_arguments(parser):
@@ -47,8 +49,17 @@ def check_files(config_path, secrets_path=None):
         for error in (*missing(config, secrets or {}), *repeated(config, secrets or {})):
             if error[0] not in known:
                 errors.append(error)
+        errors += _packages(config)
     found = [(str(config_path), *error) for error in errors] + [(secrets_file, *error) for error in secret_errors]
     return (None if found else loader.public(config)), found
+
+
+def _packages(config):
+    """What the configuration needs beyond the firmware, and the cache of `deploy.py libs` has not got."""
+    upload = config.get("upload") or {}
+    if upload.get("bundle") and not all(is_present(package) for package in locked() if package.name == ZIPFILE):
+        reason = f"needs micropython-zipfile, which is not in {cache_folder()}"
+        yield "upload.bundle", reason, "python3 deploy.py libs --from DIR (its clone), or null"
 
 
 def problems(config, secrets):

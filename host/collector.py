@@ -13,6 +13,9 @@
 | 422, 424 | a JSON file that does not describe this place; a sidecar whose data file has not arrived |
 | 507 | the collector's disk is full |
 
+A `.zip` is a bundle: its members, named `<device>/<session>/<file>`, are stored one by one by the same rules, and 201
+is said when all are; an answer that refuses is that of the first member that is refused.
+
 Nothing that is here is ever overwritten, with or without `If-None-Match: *`. `GET /` answers a JSON status. How files
 are kept: `store.py`.
 """
@@ -33,6 +36,7 @@ from pathlib import Path
 from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from host import unbundle
 from host.store import DOCUMENTS, MAX_JSON_BYTES, SUMS, Place, Refused, Store, Upload
 
 log = logging.getLogger("motelog.collector")
@@ -147,15 +151,16 @@ class Collector:
         device = self._devices.setdefault(place.device, Device())
         device.last_seen = datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            created = await self._receive(request, place)
+            stored = await self._receive(request, place)
         except (Refused, OSError):
             device.refused += 1
             raise
-        if not created:
+        if not stored:
             device.repeated += 1
             return await self._answer_early(request)
-        _count(device, place.session, place.file, request.content_length)
-        device.stored += 1
+        for file, size in stored:
+            _count(device, place.session, file, size)
+            device.stored += 1
         return _answer(201, "stored")
 
     async def _answer_early(self, request: web.BaseRequest) -> web.Response:
@@ -179,12 +184,12 @@ class Collector:
             )
         return Place(self.store.root, *match.groups())
 
-    async def _receive(self, request: web.BaseRequest, place: Place) -> bool:
-        """True when the file was stored, False when the same bytes were here before; every other outcome raises."""
+    async def _receive(self, request: web.BaseRequest, place: Place) -> list[tuple[str, int]]:
+        """(file, bytes) of what was stored, nothing if the same bytes were here before; every other outcome raises."""
         length, sha256 = self._length(request, place), _digest(request)
         if await asyncio.to_thread(self.store.stored_sha256, place) == sha256:
             await asyncio.to_thread(self.store.confirm, place, sha256)
-            return False
+            return []
         if self.store.free_bytes() < self._keep_free_bytes + length:
             raise Refused(507, "the collector's disk is full")
         if self._before_put:
@@ -198,7 +203,10 @@ class Collector:
                 raise Refused(
                     400, f"{place.file}: the bytes have sha256 {upload.sha256()}, Content-Digest says {sha256}"
                 )
-            return await asyncio.to_thread(self.store.publish, upload)
+            if place.file.endswith(unbundle.SUFFIX):
+                return await asyncio.to_thread(unbundle.unpack, self.store, upload, self._max_bytes)
+            created = await asyncio.to_thread(self.store.publish, upload)
+            return [(place.file, length)] if created else []
         finally:
             upload.discard()
 

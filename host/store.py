@@ -27,7 +27,7 @@ MAX_JSON_BYTES = 1 << 20
 DOCUMENTS = ("session.json", "ledger.json")
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_FILE = re.compile(r".+\.(npy|wav|json|jsonl)")
+_FILE = re.compile(r".+\.(npy|wav|json|jsonl|zip)")
 _WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -51,7 +51,7 @@ class Place:
                     "not ending with a dot and no device name of Windows",
                 )
         if not _FILE.fullmatch(file):
-            raise Refused(400, f"{file!r}: a session holds .npy, .wav, .json and .jsonl files")
+            raise Refused(400, f"{file!r}: .npy, .wav, .json and .jsonl files are stored, and a .zip of them")
         self.device, self.session, self.file = device, session, file
         self.folder = root / device / session
         self.path = self.folder / file

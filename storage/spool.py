@@ -212,7 +212,6 @@ class Spool:
         """-> the oldest names that wait to be acknowledged, in their order, at most `limit`, those in the containers
         `skip` left out.
         """
-        self.ready()
         names = []
         for name, _ in self.waiting():
             if any([name in known for known in skip]):
@@ -226,7 +225,9 @@ class Spool:
         """Yield (name, path without extension) of all that is pending, oldest first, one directory in RAM at a time.
 
         A ledger comes when no segment of its session is left: what retention takes until then must still get into it.
+        OSError when the spool is on a card that is away.
         """
+        self.ready()
         for session in sessions(self.path):
             path = "%s/%s" % (self.path, session)
             prefix = "%s/%s/" % (self.device, session)

@@ -61,15 +61,18 @@ class Shipper:
     async def drain(self, deadline_s):
         """Ships what is pending now and what comes meanwhile, for at most `deadline_s` seconds.
 
-        Returns the number of names that are still not acknowledged: 0 means that everything is safe elsewhere. Names in
-        conflict count, but are not waited for.
+        Returns the number of names that are still not acknowledged: 0 means that everything is safe elsewhere, -1 that
+        the spool cannot be read. Names in conflict count, but are not waited for.
         """
         try:
             await asyncio.wait_for_ms(self._drain(), int(deadline_s * 1000))
         except asyncio.TimeoutError:
             pass
         self.state = "idle"
-        return sum(1 for _ in self._spool.waiting())
+        try:
+            return sum(1 for _ in self._spool.waiting())
+        except OSError:
+            return -1
 
     def stop(self):
         """Lets `run` and `drain` end after the name that is just being shipped. To end at once, cancel their task."""

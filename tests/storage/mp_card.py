@@ -1,5 +1,6 @@
 """A card that refuses, keeps silent, stalls or vanishes: alone, under FAT and LittleFS, and under a recording."""
 
+import asyncio
 import json
 import os
 import time
@@ -12,6 +13,8 @@ from app.ring import BlockRing
 from storage.card import EIO, LFS_BLOCK, SECTOR, TRIES, Card, Volume
 from storage.segment import SegmentWriter
 from storage.spool import Spool
+from transport.backoff import Backoff
+from transport.shipper import Shipper
 
 HEAP = "8M"
 SECTORS = 2048  # 1 MiB
@@ -371,6 +374,22 @@ def test_a_card_that_stays_away_ends_in_the_account_and_is_recovered_at_the_next
         bench.spool = again
         assert bench.compare() == ["power"]
         slot.volume.unmount()
+
+
+def test_shipping_does_not_take_a_missing_card_for_an_empty_one():
+    class Transport:
+        conflicts = refused = {}
+
+    with Slot("lfs") as slot:
+        bench = Bench(slot)
+        shipper = Shipper(bench.spool, Transport(), interval_s=1, backoff=Backoff(0.125, 1))
+        slot.medium.present = False
+        bench.record(3200)
+        assert slot.volume.card is None or slot.volume.card.failed
+        assert asyncio.run(shipper.drain(0.05)) == -1
+        assert shipper.failures == 1 and "no SD card" in shipper.last_error
+        slot.medium.present = True
+        assert bench.spool.pending() and slot.volume.status()["mounted"]
 
 
 def test_a_card_that_fails_while_something_is_acknowledged():
