@@ -1,0 +1,66 @@
+"""Each driver's mip package holds the modules that it imports, no more and no less, and works alone."""
+
+import ast
+import json
+import shutil
+from functools import cache
+
+import pytest
+
+from config.chips import CHIPS
+from tests.tools.micropython import ROOT, run_micropython
+
+DRIVERS = sorted(name for name, chip in CHIPS.items() if "fifo_frames" in chip)
+PROGRAM = """
+from drivers.{module} import {name}
+class Nobody:
+    def readfrom_mem_into(self, *_): raise OSError(19)
+    writeto_mem = readfrom_mem_into
+try:
+    {name}(Nobody(), rate_hz=RATE)
+except OSError as error:
+    print(error)
+"""
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """All of our modules that it needs, itself included: wherever an import stands in the text, as it may be needed."""
+    found = {module}
+    for node in ast.walk(ast.parse((ROOT / "drivers" / f"{module}.py").read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"drivers.{alias.name}" for alias in node.names] if node.module == "drivers" else [node.module]
+        for name in names:
+            if name.startswith("drivers."):
+                found |= imports(name.removeprefix("drivers."))
+    return frozenset(found)
+
+
+def package(module: str) -> list[list[str]]:
+    return json.loads((ROOT / "mip" / module / "package.json").read_text())["urls"]
+
+
+@pytest.mark.parametrize("module", DRIVERS)
+def test_the_package_lists_what_the_driver_imports(module):
+    assert package(module) == [[f"drivers/{n}.py", f"../../drivers/{n}.py"] for n in sorted(imports(module))]
+
+
+def test_there_is_a_package_for_every_driver_and_no_other():
+    assert {path.parent.name for path in ROOT.glob("mip/*/package.json")} == {*DRIVERS, "kernels", "wave"}
+
+
+@pytest.mark.parametrize("module", DRIVERS)
+def test_the_package_works_alone(micropython, tmp_path, module):
+    """As far as to the bus, where nobody answers."""
+    for target, source in package(module):
+        (tmp_path / target).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / "mip" / module / source, tmp_path / target)
+    program = PROGRAM.format(module=module, name=module.upper())
+    program = program.replace("RATE", "104" if module.startswith(("lsm", "ism")) else "100")
+    where = {"MICROPYPATH": f"{tmp_path}:.frozen"}
+    done = run_micropython(program, interpreter=micropython, env=where, cwd=tmp_path, check=True)
+    address = CHIPS[module]["i2c_addresses"][0]
+    assert f"address 0x{address:02X} register" in done.stdout
