@@ -3,11 +3,15 @@
 import argparse
 import asyncio
 import json
-import ssl
 import sys
 import tempfile
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from host import mistakes
+from host.demo_plan import FLASH_KB
 from host.virtual import VirtualBoard
 from host.virtual.board import POWER_CUT, RESET
 from host.virtual.compiler import CompileError
@@ -42,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
+        if not FLASH_KB[0] <= args.flash_kb <= FLASH_KB[1]:
+            raise UserError(f"--flash-kb {args.flash_kb}: from {FLASH_KB[0]} to {FLASH_KB[1]}")
         config, files = _configuration(args)
         world = _world(args, config)
         files |= files_for(config)
@@ -50,9 +56,8 @@ def run(args: argparse.Namespace) -> int:
             board = VirtualBoard(world, work)
             board.install(config=config, secrets=secrets, files=files)
             return asyncio.run(_run(board))
-    except (UserError, ImageError, CompileError, FileNotFoundError) as error:
-        print(f"board: {error}", file=sys.stderr)
-        return 2
+    except (UserError, ImageError, CompileError, OSError) as error:
+        return mistakes.report("board", error)
 
 
 async def _run(board: VirtualBoard) -> int:
@@ -70,8 +75,9 @@ async def _run(board: VirtualBoard) -> int:
             await board.stop()
             try:
                 await printing
-            finally:
+            except asyncio.CancelledError:
                 await board.kill()
+                raise
         code = await board.wait()
     if code == POWER_CUT:
         print("board: the power was cut, as the world file says", file=sys.stderr)
@@ -125,7 +131,7 @@ def _json(path: Path) -> dict:
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from None
+        raise UserError(mistakes.about(path, error, "cannot be read as JSON")) from None
     if not isinstance(data, dict):
         raise UserError(f"{path}: holds a JSON {type(data).__name__}; an object is needed")
     return data
@@ -134,6 +140,8 @@ def _json(path: Path) -> dict:
 def _der(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-        return ssl.PEM_cert_to_DER_cert(data.decode()) if data.startswith(b"-----") else data
+        is_pem = data.startswith(b"-----")
+        found = x509.load_pem_x509_certificate(data) if is_pem else x509.load_der_x509_certificate(data)
+        return found.public_bytes(serialization.Encoding.DER)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as a certificate ({error})") from None
+        raise UserError(mistakes.about(path, error, "cannot be read as a certificate")) from None

@@ -74,9 +74,12 @@ def _run(name: str, arguments: list[str]) -> int:
         return 2
 
 
-def _terminated(*_) -> NoReturn:
-    """As with Ctrl-C, whatever was started or made for the moment goes as well."""
-    sys.exit(143)
+def _terminated(_, frame) -> None:
+    """SIGTERM is as good as Ctrl-C: whatever was started or made for the moment goes as well."""
+    interrupt = signal.getsignal(signal.SIGINT)
+    if not callable(interrupt):  # a shell that started us in the background has switched it off
+        sys.exit(143)
+    interrupt(signal.SIGINT, frame)
 
 
 class Parser(argparse.ArgumentParser):

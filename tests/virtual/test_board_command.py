@@ -51,11 +51,11 @@ def test_a_recording_stays_on_the_flash(tmp_path, motion_only, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--config", "absent.json"), "absent.json: cannot be read as JSON"),
+        (("--config", "absent.json"), "absent.json: No such file or directory"),
         (("--imu", "absent.npy"), "absent.npy: there is no such file"),
         (("--world", __file__), "cannot be read as JSON"),
-        (("--ca", "absent.pem", "--url", "https://localhost"), "absent.pem: cannot be read as a certificate"),
-        (("--flash-kb", "64"), "more than 64 KB of flash is needed"),
+        (("--ca", "absent.pem", "--url", "https://localhost"), "absent.pem: No such file or directory"),
+        (("--flash-kb", "64"), "--flash-kb 64: from 256 to 65536"),
     ],
 )
 def test_mistakes_are_one_sentence(words, said, capsys):
