@@ -5,6 +5,7 @@ import asyncio
 import json
 import signal
 import socket
+from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -75,14 +76,21 @@ async def _serve(args, token: str | None, hosts: list[str], identity: certs.Cert
 
 
 def _table(status: dict) -> Table:
-    table = Table("device", "last seen", "latest session", caption=f"{status['free_bytes'] / 1e9:.1f} GB free")
-    for heading in ("segments", "MB", "stored", "repeated", "refused"):
+    """One row per device, for 80 columns."""
+    caption = f"{status['free_bytes'] / 1e9:.1f} GB free"
+    table = Table("device", "seen", "latest session", caption=caption, box=None, padding=(0, 2, 0, 0))
+    for heading in ("files", "MB", "stored", "again", "refused"):
         table.add_column(heading, justify="right")
     for name, device in status["devices"].items():
         numbers = (f"{device['bytes'] / 1e6:.2f}", device["stored"], device["repeated"], device["refused"])
-        seen, session = device["last_seen"] or "not since the start", device["latest_session"] or "-"
+        seen, session = _clock(device["last_seen"]), device["latest_session"] or "-"
         table.add_row(name, seen, session, str(device["segments"]), *map(str, numbers))
     return table
+
+
+def _clock(utc: str | None) -> str:
+    """The local time of day of an ISO time."""
+    return datetime.fromisoformat(utc).astimezone().strftime("%H:%M:%S") if utc else "-"
 
 
 def _told(args, error: Exception) -> str:

@@ -115,6 +115,38 @@ def test_a_port_in_use_is_named(folder, capsys):
         assert f"port {port} of 127.0.0.1" in capsys.readouterr().err
 
 
+def test_the_tables_are_legible_at_80_columns(capsys):
+    from rich.console import Console
+
+    from host import collect, verify
+
+    device = {"last_seen": "2026-01-02T03:04:05+00:00", "latest_session": "00012-00-1a2b3c4d", "segments": 12345,
+              "bytes": 123456789, "stored": 12345, "repeated": 123, "refused": 45}  # fmt: skip
+    console = Console(width=80)
+    console.print(collect._table({"free_bytes": 10**11, "devices": {"wrist-01": device, "new": collect_never(device)}}))
+    row = {"device": "wrist-01", "session": "00012-00-1a2b3c4d", "stream": "imu", "state": "complete", "segments": 12,
+           "expected": 1234567, "stored": 1200000, "lost": {"retention": 34567}, "unknown": 0, "rate_hz": 104,
+           "rate_measured_hz": 106.389}  # fmt: skip
+    verify.show(verify.Report(Path("."), [row], []), console)
+    output = capsys.readouterr().out
+    for word in (
+        "00012-00-1a2b3c4d",
+        "12345",
+        "123.46",
+        "refused",
+        "expected",
+        "1234567",
+        "34567 retention",
+        "106.389 Hz",
+    ):
+        assert word in output, output
+    assert max(map(len, output.splitlines())) <= 80
+
+
+def collect_never(device):
+    return device | {"last_seen": None, "latest_session": None}
+
+
 @needs_board
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
