@@ -554,7 +554,7 @@ def test_a_collector_killed_in_the_middle_of_a_file_starts_clean(tmp_path):
     (["--host", "192.0.2.1"], "address"),
     (["--port", "{taken}"], "in use"),
     (["--port", "99999"], "from 0 to 65535"),
-    (["--out", "{tmp}/empty"], "exists"),
+    (["--out", "{tmp}/empty"], "is a file, not a folder"),
 ])  # fmt: skip
 def test_mistakes_of_the_caller(tmp_path, capsys, arguments, said):
     (tmp_path / "empty").touch()
