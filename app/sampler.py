@@ -45,11 +45,7 @@ class Sampler:
         driver = self.driver
         ring = self.ring
         anchors = self.anchors
-        waiting = driver.available()
-        anchors.look(waiting)
-        if waiting:
-            self._alive_ms = ticks_ms()
-            self._made = driver.produced()
+        waiting = self._look()
         while waiting >= least and waiting > 0:
             if ring.full() and waiting < self._hold_frames:
                 break
@@ -64,14 +60,24 @@ class Sampler:
                 break
             self._handed = (self._handed + got) & MASK
             waiting -= got
-            is_short = got < self.block_frames and waiting > 0
-            anchors.place(lost, got, -1 if is_short else waiting)
+            # More made than handed on and waiting: a loss is still to come, and with it the newest frame's number
+            is_certain = (self._made - self._handed) & MASK == waiting
+            anchors.place(lost, got, waiting if is_certain else -1)
             ring.commit(got, anchors.lo, anchors.hi, anchors.ahead, view, anchors.late)
-            if is_short:  # it stopped in front of a loss: how far that block was behind is not known, ask again
-                waiting = driver.available()
-                anchors.look(waiting)
+            if got < self.block_frames and waiting > 0:  # it stopped in front of that loss: ask again
+                waiting = self._look()
         anchors.rest(driver, waiting)
         self._bus_failing = False
+        return waiting
+
+    def _look(self):
+        """Ask the chip. -> frames that wait in it."""
+        driver = self.driver
+        waiting = driver.available()
+        self.anchors.look(waiting)
+        if waiting:
+            self._alive_ms = ticks_ms()
+            self._made = driver.produced()
         return waiting
 
     def try_drain(self, least):

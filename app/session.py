@@ -67,9 +67,10 @@ class Session:
             task.cancel()
         await asyncio.sleep_ms(0)
         self._tasks = []
+        for stream in self.streams:  # all sensors stop before the first file is closed, which may take long
+            self._empty(stream)
         accounts = {}
         for stream in self.streams:
-            self._empty(stream)
             recorder = stream.recorder
             tail = recorder.close(reason)
             accounts[stream.name] = recorder.account(stream.sampler.produced(), tail)

@@ -8,7 +8,7 @@ import micropython
 
 import app.sampler as module
 from app.clock import Clock
-from app.ring import NO_ANCHOR, BlockRing
+from app.ring import FIFO, NO_ANCHOR, BlockRing
 from app.sampler import Sampler
 
 
@@ -147,17 +147,30 @@ def test_an_overflow_during_a_bus_failure_is_blamed_on_the_bus():
     assert take(ring)[0][0] == [2, 0, 0]
 
 
-def test_a_block_cut_short_by_a_loss_carries_no_anchor():
-    class Stops(Sensor):
+def test_a_block_in_front_of_a_loss_carries_no_anchor():
+    class Waiting(Sensor):
+        """Two frames, then 5 lost ones, then two more."""
+
+        lost_ahead = 5
+
+        def produced(self):
+            return self.seen + self.lost_ahead
+
         def readinto(self, buf):
+            if self.read == 2:
+                self.lost += self.lost_ahead
+                self.seen += self.lost_ahead
+                self.lost_ahead = 0
             return Sensor.readinto(self, buf[:2])
 
-    sensor = Stops()
+    sensor = Waiting()
     ring = BlockRing(4, 3)
     sampler = Sampler(sensor, ring, Clock(), 4)
     sensor.make(4)
-    sampler.drain(4)
+    sampler.drain(1)
     assert ring.peek().n_frames == 2 and ring.peek().ahead == NO_ANCHOR
+    ring.release()
+    assert ring.peek().n_frames == 2 and ring.peek().lost[FIFO] == 5
 
 
 def test_frames_left_in_a_stopped_sensor_are_counted():
