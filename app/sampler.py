@@ -119,7 +119,8 @@ class Sampler:
 
     def _restart(self):
         """Set up anew a sensor that vanished or lost its settings. What it made meanwhile the clock estimates."""
-        missed = int(ticks_diff(ticks_ms(), self._alive_ms) * self.driver.rate_hz / 1000)
+        frames = int(self.driver.rate_hz) + 1  # about a second of them, by the rate that was measured
+        missed = int(ticks_diff(ticks_ms(), self._alive_ms) * 1000 * frames / self.anchors.timebase.duration(frames))
         try:
             self.driver.start()
         except OSError as error:
