@@ -67,11 +67,10 @@ class LSM6DSOX:
     wait (half the FIFO unless given): a hint, nothing here depends on it. ValueError for a rate or range that the
     chip lacks, OSError when no LSM6DSOX answers.
 
-    How a loss is found: the overrun flags say that there was one. The chip's time stamp, which runs on the
-    oscillator of the sampling, says how many frames were made, good to one frame; the slot counter in the words'
-    tags (modulo 4) makes that number exact and shows the place. The same finds words that a broken transfer
-    swallowed. Where the time stamp stands still or the counter does not count, the number is an estimate and
-    ``lost_exact`` turns False.
+    How a loss is found: the overrun flags say that there was one. The chip's time stamp, held against its frames
+    as long as their number is known, says how many were made, good to one; the slot counter in the words' tags
+    (modulo 4) makes that exact and shows the place. The same finds words that a broken transfer swallowed. Where
+    stamp or counter stand still, or the bus is too slow, the number is an estimate: ``lost_exact`` turns False.
 
     A chip that lost its supply meanwhile (its time stamp begins at 0 again) is set up anew, by ``available()`` or
     ``readinto()``; what it did not measure in the meantime is a loss, estimated with the board's clock.
@@ -178,15 +177,13 @@ class LSM6DSOX:
         else:
             self._look()
             self._note_reference()
-        waiting = self._waiting(self._level)
         self._produced = self._counted + self._coming(self._level)
         if self._doubt:
             self._produced = max(self._produced, self._made(self._status, self._host_us))
-        return self._filled - self._next + waiting
+        return self._filled - self._next + self._waiting(self._level)
 
     def produced(self):
-        """-> frames the sensor made since start(), at the last available(); an estimate while a loss is not
-        settled."""
+        """-> frames the sensor made until the last available(); an estimate while a loss is not settled."""
         return max(self._produced, self._handed)
 
     @property
@@ -256,9 +253,7 @@ class LSM6DSOX:
         self._chip_clock.reset()
         self._host_clock.reset()
         self._clock = self._chip_clock
-        self._measuring = False  # what was lost since the reference is known exactly
-        self._set_reference(self._status, self._host_us, 0)
-        self._reference_good = False  # the reference is a status at which every frame was accounted for
+        self._set_reference(self._status, self._host_us, 0, False)
         self._dark = False  # the last status is that of a chip that was reset ...
         self._gone = False  # ... and it was, and is not set up anew yet
         state = self._state
@@ -271,14 +266,14 @@ class LSM6DSOX:
     def _reset(self):
         """Prove the chip, then give every register its default (AN5272, software reset)."""
         registers = self._registers
-        for _ in range(3):  # it boots for up to 10 ms after power-up and may not answer meanwhile
+        for left in range(20, -1, -1):  # it boots for up to 10 ms after power-up and may not answer meanwhile
             try:
                 registers.expect(_WHO_AM_I, self.IDENTITY, self.NAME)
                 break
             except OSError:
-                sleep_ms(5)
-        else:
-            registers.expect(_WHO_AM_I, self.IDENTITY, self.NAME)
+                if not left:
+                    raise
+                sleep_ms(1)
         registers.write(_CTRL2_G, 0)
         registers.write(_CTRL3_C, _IF_INC_SW_RESET)
         for _ in range(20):  # takes 50 us
@@ -355,9 +350,7 @@ class LSM6DSOX:
         self._ask()
         self._state[HAVE] = 0
         self._state[LAST] = NONE
-        self._measuring = False
-        self._set_reference(self._status, self._host_us, self._reference_frames + frames)
-        self._reference_good = False
+        self._set_reference(self._status, self._host_us, self._reference_frames + frames, False)
         self._doubt = True
         self._gone = False
 
@@ -391,9 +384,8 @@ class LSM6DSOX:
         stays for the next burst. Within a burst not more than the slot counter shows is missing.
         """
         left = self._level  # in the chip behind the burst, as the status in front of it told
-        flagged_in_front = self._flagged
         self._ask()
-        full = self._flagged and self._level >= _FIFO_WORDS
+        full = self._flagged and self._level >= _FIFO_WORDS - 1
         doubt = self._doubt or self._flagged
         state = self._state
         marks = self._marks
@@ -415,8 +407,8 @@ class LSM6DSOX:
                 inside += marks[2 * i + 1] if marks[2 * i] else 0
             if full:
                 self._place_loss(last, doubt, self._made(self._front, self._front_us), at_hand)
-                if flagged_in_front:
-                    self._set_reference(self._front, self._front_us, self._counted + at_hand)
+                if inside:  # it overwrites all the time: the bus is too slow
+                    self.lost_exact = self._exact = False
             else:
                 at_hand = frames + inside + self._coming(self._level)
                 self._place_loss(last, doubt, self._made(self._status, self._host_us), at_hand)
@@ -427,11 +419,8 @@ class LSM6DSOX:
         self._note_reference()
 
     def _place_loss(self, last, doubt, made, at_hand):
-        """Count what is missing in front of the burst, in its first mark.
-
-        ``last``: slot counter in front of the burst; ``made``: frames by the clock, ``at_hand`` of them in the burst
-        or behind it.
-        """
+        """Count what is missing in front of the burst, in its first mark. ``last``: the slot counter in front of it;
+        ``made``: frames by the clock, of which ``at_hand`` in the burst or behind it."""
         marks = self._marks
         if not self._found or marks[0]:
             for i in range(2 * self._found - 1, -1, -1):
@@ -440,20 +429,19 @@ class LSM6DSOX:
             self._found += 1
         seen = marks[1]  # slots missing there, modulo 4
         lost = 0
+        early = 0 if self._doubt else 1  # from a FIFO that overflows, frames may go until the burst begins
         if doubt or seen:
             lost = made - self._counted - at_hand
-            clock = self._clock
-            exact = self._reference_good and clock is self._chip_clock
             # Is the clock right to 1.5 frames? Its phase is, to 1; its rate is, to 1 in the frames it measured
-            exact = exact and 2 * (made - self._reference_frames) <= clock.frames
+            if self._clock is not self._chip_clock or 2 * (made - self._reference_frames) > self._clock.frames:
+                self._exact = False
             if self._state[COUNTING] and last != NONE:
-                lost += ((seen - lost + 1) & 3) - 1  # to the nearest number that agrees with the slot counter
+                lost += ((seen - lost + early) & 3) - early  # to the nearest number that agrees with the slot counter
             else:
-                exact = False
+                self._exact = False
                 if lost < 2 and not self._overrun:
                     lost = 0
-            if not exact:
-                self.lost_exact = self._measuring = False
+            self.lost_exact = self.lost_exact and self._exact
         marks[1] = max(lost, seen)
         self._counted += marks[1]
 
@@ -465,7 +453,7 @@ class LSM6DSOX:
         """-> frames behind the last one unpacked: those waiting, and slots in front of them that lack a word."""
         state = self._state
         broken = 0
-        if state[ORPHANS]:
+        if state[ORPHANS] and state[LAST] != NONE:
             broken = (state[COUNT] - state[LAST] - 1) & 3 if state[HAVE] and state[COUNTING] else 1
         return broken + self._waiting(level)
 
@@ -474,9 +462,9 @@ class LSM6DSOX:
         if not (self._doubt or self._dark or self._state[LAST] == NONE):
             self._set_reference(self._status, self._host_us, self._counted + self._coming(self._level))
 
-    def _set_reference(self, status, us, frames):
-        """Count frames and clock ticks from this status on. What came since the reference measures the clocks."""
-        if self._measuring:
+    def _set_reference(self, status, us, frames, known=True):
+        """Count from this status on, until which so many ``frames`` were made: the clocks are measured by that."""
+        if known and self._exact:
             made = frames - self._reference_frames
             self._clock.add(self._ticks(status, us), made)
             if self._clock is not self._host_clock:
@@ -485,7 +473,7 @@ class LSM6DSOX:
         self._reference_high = status[8] | status[9] << 8
         self._reference_us = us
         self._reference_frames = frames
-        self._reference_good = self._measuring = True
+        self._exact = known  # the reference is, and what was lost since
 
     def _made(self, status, us):
         """-> frames made until a status, by the clock."""
@@ -505,7 +493,7 @@ class LSM6DSOX:
             high &= 0xFFFF
             if low or high:
                 return 0 if high & 0x8000 else min(high, 0x3FFF) << 16 | low
-            if self._counted + self._waiting(self._level) - self._reference_frames < 4:
+            if status is not self._status or self._counted + self._waiting(self._level) - self._reference_frames < 4:
                 return 0
             self._clock = self._host_clock  # frames come, yet the time stamp stands still
         return max(0, ticks_diff(us, self._reference_us))

@@ -47,6 +47,17 @@ def test_meter_is_nominal_until_it_has_seen_enough():
     assert meter.frames_in(1000000) == 100
 
 
+def test_meter_with_slack_is_nominal_until_it_is_contradicted():
+    meter = Meter(1000000, 100, slack=1)
+    meter.add(4000000, 401)
+    assert meter.frames_in(400000000) == 40000 and meter.ticks_in(40000) == 400000000
+    meter.add(4000000, 401)
+    assert meter.frames_in(400000000) == 40100 and abs(meter.ticks_in(40100) - 400000000) <= 1
+    meter.reset()
+    meter.add(4000000, 398)
+    assert meter.frames_in(400000000) == 39800
+
+
 def test_meter_follows_a_rate_that_changes():
     meter = Meter(1000000, 100)
     for _ in range(1000):
