@@ -350,8 +350,11 @@ class FifoDriver:
             self._start_anew()
         elif self._rest and not self._FLUSHES or self._broken:
             self._torn = not self._broken  # overwritten while it was read
+            level = self._level
+            self._level = 0  # unless all of it can be read, the FIFO stays out of step, and the next status tells again
             for _ in range(self._rest):  # the rest of a packet whose beginning went astray
                 self._registers.read(self._DATA)
+            self._level = level
             if self._level >= self._broken_level and not self._rest:
                 self._unsure = False  # it seems that nobody answered
             if self._broken and not self._flagged:
