@@ -12,6 +12,7 @@ _BURST_POWER = 4
 _BURST = 1 << _BURST_POWER
 _MOST_MARKS = 2 * _BURST + 4
 _OLD = 256  # frames after which a reference is replaced by any other
+_PIECE = 64  # frames by which the clock is measured at a time
 STEADY = 16  # statuses in a row after which the host's clock is believed
 
 
@@ -406,14 +407,30 @@ class FifoDriver:
         if late <= 0 or frames > _OLD or 8 * frames >= clock.frames or since >= 1 << 27:
             if late < -8 * self._half_us:
                 clock.reset()  # the reference was wrong, or the two clocks have nothing to do with each other
-            elif self._lossless:
-                clock.add(since, frames)
+                self._lossless = False
+            if self._lossless:
+                self._measure()
+            else:
+                self._start_measuring()
             self._set_reference()
             self._lossless = True
         if -self._half_us < late < 4 * self._half_us:
             self._steady = min(self._steady + 1, STEADY)
         else:
             self._steady = 0
+
+    def _measure(self):
+        """Hold the clock against the frames since the last loss, in long pieces: the phases of short ones are biased,
+        for references come soon behind a frame."""
+        frames = self._counted + self._level - self._measured_frames
+        since = self._since(self._measured_us)
+        if frames >= _PIECE or since >= 1 << 26:
+            self._clock.add(since, frames)
+            self._start_measuring()
+
+    def _start_measuring(self):
+        self._measured_us = self._us
+        self._measured_frames = self._counted + self._level
 
     def _set_reference(self):
         self._reference_us = self._us
