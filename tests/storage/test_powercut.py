@@ -1,6 +1,6 @@
 """The power-cut campaign as a whole, and CPython's own look at the files of boards that lost power.
 
-The whole takes about ten minutes: `deploy.py test --campaign` (MOTELOG_CAMPAIGN=1 in the environment) asks for it.
+The whole takes a quarter of an hour: `deploy.py test --campaign` (MOTELOG_CAMPAIGN=1 in the environment) asks for it.
 Else a sample is taken. Cuts tried and violations are properties of the tests, which the command sums up.
 """
 
