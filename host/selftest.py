@@ -18,7 +18,8 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--campaign", action="store_true",
-        help="cut the power at every flash operation of a recording, not only at a sample of them (about a quarter of an hour on two cores)",
+        help="cut the power at every flash operation of a recording, not only at a sample of them (about a quarter of "
+        "an hour on two cores)",
     )
     parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="handed to pytest, e.g. `-- -k ring -x`")
 
