@@ -71,6 +71,7 @@ def _host_mic(spec, buses):
 
 
 IMUS = {  # module: class
+    "bmi160": "BMI160",
     "bmi270": "BMI270",
     "icm42688": "ICM42688",
     "ism330dhcx": "ISM330DHCX",

@@ -19,6 +19,18 @@ _G = (2, 4, 8, 16)
 _DPS = (125, 250, 500, 1000, 2000)
 _MPU_DPS = (250, 500, 1000, 2000)
 
+_BMI = {
+    "i2c_addresses": (0x68, 0x69),
+    "i2c_max_hz": 1000000,
+    "spi_max_hz": 10000000,
+    "rates_hz": (25, 50, 100, 200, 400, 800, 1600),
+    "accel_only_rates_hz": (0.78125, 1.5625, 3.125, 6.25, 12.5),
+    "gyro_only_rates_hz": (3200,),
+    "same_rate_hz": {0.78: 0.78125, 1.56: 1.5625, 3.13: 3.125},
+    "accel_ranges_g": _G,
+    "gyro_ranges_dps": _DPS,
+    "bytes_on_bus": (6, 12),
+}
 _LSM6DSOX = {
     "i2c_addresses": (0x6A, 0x6B),
     "i2c_max_hz": 1000000,
@@ -41,20 +53,8 @@ _LIS3DH = {
 }
 
 CHIPS = {
-    "bmi270": {
-        "i2c_addresses": (0x68, 0x69),
-        "i2c_max_hz": 1000000,
-        "spi_max_hz": 10000000,
-        "rates_hz": (25, 50, 100, 200, 400, 800, 1600),
-        "accel_only_rates_hz": (0.78125, 1.5625, 3.125, 6.25, 12.5),
-        "gyro_only_rates_hz": (3200,),
-        "same_rate_hz": {0.78: 0.78125, 1.56: 1.5625, 3.13: 3.125},
-        "accel_ranges_g": _G,
-        "gyro_ranges_dps": _DPS,
-        "fifo_frames": (341, 170),
-        "bytes_on_bus": (6, 12),
-        "config_bytes": 8192,
-    },
+    "bmi160": dict(_BMI, fifo_frames=(170, 85)),
+    "bmi270": dict(_BMI, fifo_frames=(341, 170), config_bytes=8192),
     "icm42688": {
         "i2c_addresses": (0x68, 0x69),
         "i2c_max_hz": 1000000,

@@ -46,27 +46,10 @@ PWR_CONF = 0x7C
 PWR_CTRL = 0x7D
 CMD = 0x7E
 
-# Reset values that are not 0
-_DEFAULTS = (
-    (CHIP_ID, 0x24),
-    (STATUS, 0x10),
-    (EVENT, 0x01),
-    (ACC_CONF, 0xA8),
-    (0x41, 0x02),
-    (GYR_CONF, 0xA9),
-    (0x44, 0x46),
-    (0x45, 0x88),
-    (FIFO_WTM_1, 0x02),
-    (FIFO_CONFIG_0, 0x02),
-    (FIFO_CONFIG_1, 0x10),
-    (PWR_CONF, 0x03),
-)
-_FIFO_BYTES = 2048
 _CONFIG_BYTES = 8192
 _INIT_US = 5000  # 4.4: INTERNAL_STATUS says init_ok within 20 ms
 _RESET_US = 2000
 _WRITE_GAP_US = 450  # 6: idle time between writes in low power mode
-_GYRO_START_US = 45000  # from suspend
 
 # FIFO_CONFIG_0 / _1
 _STOP_ON_FULL = 0x01
@@ -78,21 +61,46 @@ _GYR_EN = 0x80
 _GYR_ON = 0x02
 _ACC_ON = 0x04
 
-# INT_STATUS_1 and INT_MAP_DATA, INT1 in the low bits
-_FFULL = 0x01
-_FWM = 0x02
-
 _DUMMY_ACC = 0x7F01
 _DUMMY_GYR = 0x7F02
 _TICK_US = 39.0625  # sensor time
 
 
 class BMI270(SampledChip):
-    """The chip. `int1` is its INT1; both sensors are sampled at the faster one's rate."""
+    """The chip. `int1` is its INT1; both sensors are sampled at the faster one's rate. The constants are what differs
+    between it and its relatives."""
+
+    _DEFAULTS = (
+        (CHIP_ID, 0x24),
+        (STATUS, 0x10),
+        (EVENT, 0x01),
+        (ACC_CONF, 0xA8),
+        (0x41, 0x02),
+        (GYR_CONF, 0xA9),
+        (0x44, 0x46),
+        (0x45, 0x88),
+        (FIFO_WTM_1, 0x02),
+        (FIFO_CONFIG_0, 0x02),
+        (FIFO_CONFIG_1, 0x10),
+        (PWR_CONF, 0x03),
+    )  # reset values that are not 0
+    _STATUS = STATUS
+    _FIFO_LENGTH = FIFO_LENGTH_0
+    _FIFO_DATA = FIFO_DATA
+    _FIFO_CONFIG = FIFO_CONFIG_1
+    _FIFO_BYTES = 2048
+    _BEYOND = b"\x80\x00"  # what an empty FIFO gives, at even and odd bytes (from 1)
+    _STAY = (FIFO_DATA, INIT_DATA)  # a burst stays there
+    _CLEARED = (INT_STATUS_0, INT_STATUS_1, EVENT, ERR_REG)  # by reading
+    _FIRST = 0  # the data registers begin with this byte of accelerometer, gyroscope
+    _DUMMIES = 1  # bytes ahead of an SPI read
+    _FFULL = 0x01  # in INT_STATUS_1, and where it is routed to INT1
+    _FWM = 0x02
+    _GYRO_START_US = 45000  # from suspend
 
     def __init__(self, clock, source, *, address=0x68, cs=None, rate_ratio=1.0, faults=None, int1=None):
         super().__init__(clock, source, address, cs, rate_ratio, faults, int1)
-        self._fifo = Ring(_FIFO_BYTES)
+        self._fifo = Ring(self._FIFO_BYTES)
         self._out = bytearray(12)  # accelerometer, gyroscope
         self.power_on()
 
@@ -101,7 +109,7 @@ class BMI270(SampledChip):
         super().power_on()
         for i in range(128):
             self.registers[i] = 0
-        for register, value in _DEFAULTS:
+        for register, value in self._DEFAULTS:
             self.registers[register] = value
         if "who_am_i" in self._faults:
             self.registers[CHIP_ID] = self._faults["who_am_i"]
@@ -136,14 +144,18 @@ class BMI270(SampledChip):
     def _saving(self):
         return self.registers[PWR_CONF] & 0x01
 
+    def _switched_on(self):
+        """_ACC_ON, _GYR_ON: what runs, or starts up."""
+        return self.registers[PWR_CTRL] if self.registers[INTERNAL_STATUS] & 0x0F == 1 else 0
+
     def _configure(self):
         registers = self.registers
-        on = registers[PWR_CTRL] if registers[INTERNAL_STATUS] & 0x0F == 1 else 0
+        on = self._switched_on()
         acc = registers[ACC_CONF] & 0x0F if on & _ACC_ON else 0
         gyr = registers[GYR_CONF] & 0x0F if on & _GYR_ON else 0
         base = max(acc, gyr)
         if gyr and not self._each[1]:
-            self._gyro_us = self.clock.now() + _GYRO_START_US
+            self._gyro_us = self.clock.now() + self._GYRO_START_US
         if not base:
             self.untouched = True
         self._each[0] = 1 << (base - acc) if acc else 0
@@ -155,7 +167,7 @@ class BMI270(SampledChip):
             self._clear_fifo()
 
     def _stored(self, sensor):
-        wanted = self.registers[FIFO_CONFIG_1] & (_GYR_EN if sensor else _ACC_EN)
+        wanted = self.registers[self._FIFO_CONFIG] & (_GYR_EN if sensor else _ACC_EN)
         return wanted and self._each[sensor]
 
     def _sample(self):
@@ -170,7 +182,7 @@ class BMI270(SampledChip):
                     at = 6 * sensor + 2 * axis
                     self._out[at] = counts[3 * sensor + axis] & 0xFF
                     self._out[at + 1] = counts[3 * sensor + axis] >> 8 & 0xFF
-                self.registers[STATUS] |= 0x40 if sensor else 0x80
+                self.registers[self._STATUS] |= 0x40 if sensor else 0x80
         if self._frame and not self._saving():
             self._store(starting)
         if starting:
@@ -178,13 +190,14 @@ class BMI270(SampledChip):
 
     def _store(self, starting):
         """One frame: gyroscope, accelerometer (4.7.1)."""
-        if self.registers[FIFO_CONFIG_1] & _HEADER_EN:
-            raise NotImplementedError("BMI270 model: the FIFO has no headers here (FIFO_CONFIG_1.fifo_header_en)")
+        if self.registers[self._FIFO_CONFIG] & _HEADER_EN:
+            name = type(self).__name__
+            raise NotImplementedError(f"{name} model: the FIFO has no headers here (FIFO_CONFIG_1.fifo_header_en)")
         before = self._fifo.level
-        if before + self._frame > _FIFO_BYTES:
-            self._raise_flag(_FFULL)
+        if before + self._frame > self._FIFO_BYTES:
+            self._raise_flag(self._FFULL)
             self.lost_frames += 1
-            if self.registers[FIFO_CONFIG_0] & _STOP_ON_FULL:
+            if self._stops_when_full():
                 return
             self._fifo.drop(self._frame)
             self._taken = 0
@@ -194,7 +207,7 @@ class BMI270(SampledChip):
             self._put(0, False, _DUMMY_ACC)
         watermark = self._watermark()
         if watermark and before < watermark <= self._fifo.level:
-            self._raise_flag(_FWM)
+            self._raise_flag(self._FWM)
 
     def _put(self, at, dummy, mark):
         for i in range(6):
@@ -206,21 +219,29 @@ class BMI270(SampledChip):
     def _skip(self, n):
         if self._frame and not self._saving():
             self.lost_frames += n
-            self._raise_flag(_FFULL)
+            self._raise_flag(self._FFULL)
+
+    def _stops_when_full(self):
+        return self.registers[FIFO_CONFIG_0] & _STOP_ON_FULL
 
     def _watermark(self):
+        """In bytes; 0 = none."""
         return self.registers[FIFO_WTM_0] | (self.registers[FIFO_WTM_1] & 0x1F) << 8
+
+    def _routed(self):
+        """The interrupts that INT1 tells: _FFULL, _FWM."""
+        return self.registers[INT_MAP_DATA]
 
     def _raise_flag(self, bit):
         self.registers[INT_STATUS_1] |= bit
-        if self.registers[INT_MAP_DATA] & bit:
+        if self._routed() & bit:
             self._event_us = self._due_us
 
     # Registers
 
     def select(self, level):
         super().select(level)
-        self._dummy = not level
+        self._dummy = not level and self._DUMMIES != 0
         if level:
             self._spi = True
 
@@ -236,7 +257,7 @@ class BMI270(SampledChip):
                 buf[start] = 0
                 start += 1
                 n -= 1
-        if register == FIFO_DATA:
+        if register == self._FIFO_DATA:
             self._taken = self._beyond = 0  # a frame that was not read to its end comes again
         return super().read(register, buf, start, n)
 
@@ -252,37 +273,37 @@ class BMI270(SampledChip):
         return super().write(register, buf, start, n)
 
     def _next(self, register):
-        """Bursts of FIFO_DATA and INIT_DATA stay there."""
-        return register if register in (FIFO_DATA, INIT_DATA) else register + 1 & 0x7F
+        return register if register in self._STAY else register + 1 & 0x7F
 
     def _read(self, register):
         if 0 <= self._init_us <= self.clock.now():
             self._init_us = -1
             self.registers[INTERNAL_STATUS] = 1 if self._loaded == _CONFIG_BYTES else 2
             self._configure()
-        if register == FIFO_DATA:
+        if register == self._FIFO_DATA:
             return self._read_fifo()
-        if register == FIFO_LENGTH_0:
+        if register == self._FIFO_LENGTH:
             self._length = self._fifo.level  # both halves are of one moment
             return self._length & 0xFF
-        if register == FIFO_LENGTH_1:
+        if register == self._FIFO_LENGTH + 1:
             return self._length >> 8
         if DATA_8 <= register <= DATA_19:
-            self.registers[STATUS] &= 0x7F if register < DATA_8 + 6 else 0xBF
-            return self._out[register - DATA_8]
+            at = (register - DATA_8 + self._FIRST) % 12
+            self.registers[self._STATUS] &= 0x7F if at < 6 else 0xBF
+            return self._out[at]
         if SENSORTIME_0 <= register <= SENSORTIME_2:
             if register == SENSORTIME_0:
                 self._time = int(self.clock.now() * self._rate_ratio / _TICK_US) & 0xFFFFFF
             return self._time >> 8 * (register - SENSORTIME_0) & 0xFF
         value = self.registers[register]
-        if register in (INT_STATUS_0, INT_STATUS_1, EVENT, ERR_REG):
-            self.registers[register] = 0  # cleared on read
+        if register in self._CLEARED:
+            self.registers[register] = 0
         return value
 
     def _read_fifo(self):
         if self._saving() or not self._fifo.level:
             self._beyond += 1
-            return 0x00 if self._beyond & 1 else 0x80
+            return self._BEYOND[self._beyond & 1]
         self.untouched = False
         value = self._fifo.peek(self._taken)
         self._taken += 1
@@ -333,20 +354,23 @@ class BMI270(SampledChip):
     def _pin(self):
         if not self.registers[INT1_IO_CTRL] & 0x08:
             return False
-        wanted = self.registers[INT_MAP_DATA]
+        return self._routed() & self._fifo_flags() != 0
+
+    def _fifo_flags(self):
+        """_FFULL, _FWM as they are at this moment."""
         level = self._fifo.level
-        full = level + self._frame > _FIFO_BYTES
-        return (wanted & _FWM and 0 < self._watermark() <= level) or (wanted & _FFULL and self._frame and full)
+        full = self._frame and level + self._frame > self._FIFO_BYTES
+        return (self._FFULL if full else 0) | (self._FWM if 0 < self._watermark() <= level else 0)
 
     def _samples_to_event(self):
         if not self._frame or self._saving() or self._pin():
             return 0
         frames = 0
-        wanted = self.registers[INT_MAP_DATA]
+        wanted = self._routed()
         missing = self._watermark() - self._fifo.level
-        if wanted & _FWM and missing > 0:
+        if wanted & self._FWM and missing > 0:
             frames = (missing + self._frame - 1) // self._frame
-        if wanted & _FFULL:
-            full = (_FIFO_BYTES - self._fifo.level) // self._frame
+        if wanted & self._FFULL:
+            full = (self._FIFO_BYTES - self._fifo.level) // self._frame
             frames = min(frames or full, full)
         return frames

@@ -45,6 +45,7 @@ def _motion(spec):
 
 
 _CHIPS = {  # module: class
+    "bmi160": "BMI160",
     "bmi270": "BMI270",
     "icm42688": "ICM42688",
     "ism330dhcx": "ISM330DHCX",
