@@ -117,13 +117,14 @@ class ClockedFifo(FifoDriver):
             self._settle()
         except OSError as error:
             self._error = error
-            self._burst = 0
-            if self._level + n + self._clock.frames_in(max(0, ticks_diff(ticks_us(), us))) + 2 > self.fifo_frames:
-                self._doubt = self._suspect = True  # nobody knows whether it is whole: lost
-                return 0
-            self._counted += n
-            self._handed += n
-            return n
+            if self._burst:  # not judged yet
+                self._burst = 0
+                if self._level + n + self._clock.frames_in(max(0, ticks_diff(ticks_us(), us))) + 2 > self.fifo_frames:
+                    self._doubt = self._suspect = True  # nobody knows whether it is whole: lost
+                    return 0
+                self._counted += n
+                self._handed += n
+                return n
         n = self._filled
         if self._found:
             self._lose(self._marks[1])
