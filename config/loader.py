@@ -109,7 +109,9 @@ def read(path):
     """`(bytes, errors)` of a small file; OSErrors and files above `MAX_BYTES` are errors."""
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            size = file.seek(0, 2)  # reading allocates what it is asked for: no more than the file has
+            file.seek(0)
+            data = file.read(min(size, MAX_BYTES + 1))
     except OSError as error:
         return None, [("", "cannot be read: " + _why(error), "check the file's name and rights")]
     except MemoryError:
