@@ -199,7 +199,7 @@ class LSM6DS3TRC(ClockedFifo):
         """Read FIFO_STATUS1 .. 4 -> words waiting."""
         status = self._status_bytes
         self._registers.read_into(_FIFO_STATUS1, status)
-        words = 0 if status[1] & _FIFO_EMPTY else (status[0] | (status[1] & 7) << 8) or _FIFO_WORDS  # 11 bits: 2048 is 0
+        words = 0 if status[1] & _FIFO_EMPTY else (status[0] | (status[1] & 7) << 8) or _FIFO_WORDS  # 2048 reads 0
         self._flagged = status[1] & _OVER_RUN != 0 or words == _FIFO_WORDS
         return words
 
