@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from host.environment import ROOT
-from tests.tools import micropython32
+from tests.tools import micropython32, stubs
 
 
 def add_arguments(parser):
@@ -15,6 +15,11 @@ def add_arguments(parser):
         "--with-32bit", action="store_true",
         help="first get a 32-bit MicroPython into the user's cache directory (amd64 Debian; 4 MB to download, nothing "
         "is installed); later runs use it without being asked",
+    )
+    parser.add_argument(
+        "--with-stubs", action="store_true",
+        help="first get type stubs of the ESP32, RP2 and STM32 firmware (2 MB) into the user's cache directory; later "
+        "runs hold the board-side code against them without being asked",
     )
     parser.add_argument(
         "--campaign", action="store_true",
@@ -30,6 +35,11 @@ def run(args) -> int:
         try:
             micropython32.obtain(progress=lambda text: print(text, file=sys.stderr))
         except micropython32.Unavailable as reason:
+            print(f"deploy.py test: {reason}; its tests are skipped", file=sys.stderr)
+    if args.with_stubs:
+        try:
+            stubs.obtain()
+        except stubs.Unavailable as reason:
             print(f"deploy.py test: {reason}; its tests are skipped", file=sys.stderr)
     if args.campaign:
         os.environ["MOTELOG_CAMPAIGN"] = "1"

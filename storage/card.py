@@ -5,8 +5,9 @@ middle of its work; and `sdcard.py` says nothing when a card refuses a block. So
 believes no write that the driver did not vouch for. `Volume` mounts it, and mounts it anew after it failed.
 """
 
-import os
 from time import ticks_diff, ticks_ms
+
+import vfs
 
 EIO = 5
 ENODEV = 19
@@ -46,8 +47,8 @@ class Card:
                 raise OSError(EIO, "the card does not answer")
             if bytes(view[8:16]) == b"littlefs":
                 self.block_size = LFS_BLOCK
-                return os.VfsLfs2(self, readsize=SECTOR, progsize=SECTOR)
-        return os.VfsFat(self)
+                return vfs.VfsLfs2(self, readsize=SECTOR, progsize=SECTOR)
+        return vfs.VfsFat(self)
 
     def readblocks(self, block, buf, off=0):
         """Fill `buf` from `off` bytes into `block`. -> 0 or -EIO."""
@@ -141,7 +142,7 @@ class Volume:
             self.unmount()
         card = Card(self._open_driver())
         try:
-            os.mount(card.file_system(), self._path)
+            vfs.mount(card.file_system(), self._path)
         except OSError as error:
             raise OSError(ENODEV, "no card with FAT or LittleFS at %s: %s" % (self._path, error)) from None
         self.card = card
@@ -152,7 +153,7 @@ class Volume:
         if self.card:
             self.card = None
             try:
-                os.umount(self._path)
+                vfs.umount(self._path)
             except OSError:
                 pass  # it is not mounted any more, whatever it had still to write
 

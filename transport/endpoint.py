@@ -42,8 +42,10 @@ def quote(path):
 
 def tls_context(ca):
     """A client context that trusts `ca` (PEM or DER bytes) alone. Verification cannot be switched off."""
-    import tls  # here, because plain http works on a port without it
-
+    try:
+        import tls  # here, because plain http works on a port without it
+    except ImportError:
+        raise TransportError(CONFIG, "https: this firmware has no TLS") from None
     if not ca:
         raise TransportError(CONFIG, "https needs ca: the certificate that signed the collector's")
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
