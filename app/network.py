@@ -26,10 +26,12 @@ def wifi(names, secrets, log):
 
 def shipper(upload, secrets, spool, link, log):
     """-> the task that ships the spool over `link` (None: there is always a network), or None when that cannot work."""
+    https = upload["https"]
+    if https is None:
+        return None
     from transport.https import Https
     from transport.shipper import Shipper
 
-    https = upload["https"]
     spool = _bundled(spool, upload["bundle"], log)
     try:
         ca = _read(https["ca_file"]) if https["ca_file"] else None

@@ -47,6 +47,11 @@ def config_errors(config):
         yield from _memory(streams, board)
     yield from _storage(storage, streams, board)
     yield from _network(config, board)
+    mqtt = (config.get("upload") or {}).get("mqtt")
+    if mqtt:
+        from config.messages import mqtt_errors  # only where it is needed: a board has little room
+
+        yield from mqtt_errors(mqtt, streams, frame_bytes)
 
 
 def frame_bytes(stream):
@@ -458,5 +463,10 @@ def _network(config, board):
     if low is not None and high is not None and low > high:
         yield ("upload.backoff_max_s", "is less than backoff_min_s", "at least {}".format(low))
     https = upload.get("https")
+    if "https" in upload and "mqtt" in upload:
+        if https and upload["mqtt"]:
+            yield ("upload.mqtt", "stands beside upload.https: recordings go one way", "keep one of them")
+        elif not (https or upload["mqtt"] or upload.get("ble")):
+            yield ("upload", "names no way to a collector", "https or mqtt, or null: recordings stay on the board")
     if https and "url" in https:
         yield from url_errors(https, "upload.https")

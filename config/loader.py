@@ -19,6 +19,7 @@ from config.urls import bare
 from config.validate import validate
 
 MAX_BYTES = 16384
+PLAIN_SECRETS = ("https_token", "mqtt_password")  # beside the passwords of networks
 
 
 class ConfigError(Exception):
@@ -56,8 +57,9 @@ def load(path, last_good_path, secrets_path=None):
             errors.append((last_good_path, "", "cannot be written: " + _why(error), "free some room on the board"))
     errors += [(secrets_path,) + error for error in secret_problems]
     errors += [(path,) + error for error in missing(config, secrets)]
-    secrets = {"wifi": secrets.get("wifi") or {}, "https_token": secrets.get("https_token")}
-    return Loaded(config, secrets, errors, fell_back)
+    found = {key: secrets.get(key) for key in PLAIN_SECRETS}
+    found["wifi"] = secrets.get("wifi") or {}
+    return Loaded(config, found, errors, fell_back)
 
 
 def _usable(path, secrets):
@@ -99,9 +101,11 @@ def check_secrets(data):
 def public(config):
     """A copy of a configuration as it may stand in session.json: known keys only, addresses without user or query."""
     out = validate(RULES["config"], config, "", [])
-    https = (out.get("upload") or {}).get("https") or {}
-    if "url" in https:
-        https["url"] = bare(https["url"])
+    upload = out.get("upload") or {}
+    for way in ("https", "mqtt"):
+        place = upload.get(way) or {}
+        if "url" in place:
+            place["url"] = bare(place["url"])
     return out
 
 

@@ -36,6 +36,10 @@ BoardName = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9
 FilePath = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[/][A-Za-z0-9_./-]*$")]
 Ssid = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f][^\x00-\x1f\x7f]*$")]
 Url = Annotated[str, Field(min_length=8, max_length=200, pattern=r"^[h][!-~]*$")]
+MqttUrl = Annotated[str, Field(min_length=8, max_length=200, pattern=r"^[m][!-~]*$")]
+Topic = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_/-]*$")]
+MqttUser = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[ -~][ -~]*$")]
+MqttPassword = Annotated[str, Field(min_length=8, max_length=256, pattern=r"^[ -~][ -~]*$")]
 Passphrase = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[ -~][ -~]*$")]
 Token = Annotated[str, Field(min_length=8, max_length=256, pattern=r"^[!-~][!-~]*$")]
 
@@ -233,10 +237,40 @@ class Https(Strict):
     """File on the board (DER or PEM) with the certificate that the collector's must be signed by."""
 
 
+class Mqtt(Strict):
+    """The collector, reached through an MQTT broker."""
+
+    url: MqttUrl
+    """Address of the broker, `mqtts://host[:8883]`; `mqtt://host[:1883]` sends everything in clear text."""
+    ca_file: FilePath | None = None
+    """File on the board (DER or PEM) with the certificate that the broker's must be signed by."""
+    cert_file: FilePath | None = None
+    """File on the board (DER or PEM) with the board's own certificate, for brokers that ask for one."""
+    key_file: FilePath | None = None
+    """File on the board (DER or PEM) with the private key of `cert_file`."""
+    user: MqttUser | None = None
+    """User name at the broker; the password is `mqtt_password` in secrets.json."""
+    topic: Topic = "motelog"
+    """What all topics begin with."""
+    ack: Literal["collector", "broker"] = "collector"
+    """Who says that a recording is safe: the collector that has stored it, or the broker that has taken it."""
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 60
+    """The broker hears from the board at least that often."""
+    window: Annotated[int, Field(ge=1, le=16)] = 4
+    """Messages sent before the first one is acknowledged."""
+    max_message_kb: Annotated[int, Field(ge=16, le=262_143)] = 256
+    """The largest message that the broker takes, in KB: a segment must fit into one."""
+    status_s: Annotated[float, Field(ge=1, le=86_400)] = 60
+    """The status is published that often, and when its state changes."""
+
+
 class Upload(Strict):
     """Sending recordings to a collector. All times in seconds."""
 
-    https: Https
+    https: Https | None = None
+    """Over HTTPS, straight to the collector; null = not."""
+    mqtt: Mqtt | None = None
+    """Over MQTT, through a broker; null = not."""
     bundle: Literal["stored", "deflated"] | None = None
     """Ship small segments as .zip bundles, compressed or not (needs micropython-zipfile); null = file by file."""
     interval_s: Annotated[float, Field(ge=0, le=86_400)] = 5
@@ -296,6 +330,8 @@ class Secrets(Strict):
     """Password of each Wi-Fi network; null = an open network."""
     https_token: Token | None = None
     """Bearer token that the collector expects."""
+    mqtt_password: MqttPassword | None = None
+    """Password of `upload.mqtt.user` at the broker."""
 
 
 _MAPS = ("buses", "streams", "wifi")

@@ -5,12 +5,14 @@ from config.validate import shown
 
 _WORDS = ("key", "pass", "pwd", "psk", "pw", "auth", "authorization", "bearer", "pin_code")
 _PARTS = ("passw", "passphrase", "secret", "token", "credential", "apikey", "api_key", "private_key")
-_REMEDY = 'secrets belong in secrets.json: {"wifi": {"name": "password"}, "https_token": "..."}'
+_REMEDY = 'secrets belong in secrets.json: {"wifi": {"name": "password"}, "https_token": "...", "mqtt_password": "..."}'
 
 
 def is_secret_name(key):
-    """Whether a key looks like the name of a secret."""
+    """Whether a key looks like the name of a secret; that of a file with one in it is none."""
     key = key.lower().replace("-", "_").replace(" ", "_")
+    if key.endswith("_file"):
+        return False
     return any([part in key for part in _PARTS]) or any([word in _WORDS for word in key.split("_")])
 
 
@@ -33,18 +35,21 @@ def misplaced(value, path=""):
 
 
 def missing(config, secrets):
-    """Yields an error for each Wi-Fi network of which secrets.json knows no password."""
+    """Yields an error for each Wi-Fi network, and the user at the broker, of which secrets.json knows no password."""
     known = secrets.get("wifi")
     wifi = (config.get("network") or {}).get("wifi") or ()
     for i in range(len(wifi)):
         if known is not None and wifi[i] not in known:
             reason = "secrets.json has no password for {}".format(shown(wifi[i]))
             yield ("network.wifi.{}".format(i), reason, 'add it there under "wifi"; null for an open network')
+    mqtt = (config.get("upload") or {}).get("mqtt") or {}
+    if mqtt.get("user") is not None and "mqtt_password" in secrets and secrets["mqtt_password"] is None:
+        yield ("upload.mqtt.user", "secrets.json has no password for it", 'add it there as "mqtt_password"')
 
 
 def repeated(config, secrets):
     """Yields an error for each text of the configuration that holds a secret's value: it would reach the data set."""
-    values = list((secrets.get("wifi") or {}).values()) + [secrets.get("https_token")]
+    values = list((secrets.get("wifi") or {}).values()) + [secrets.get("https_token"), secrets.get("mqtt_password")]
     yield from _repeated(config, "", [value for value in values if value])
 
 

@@ -39,6 +39,32 @@ def is_loopback(host):
     return host in ("localhost", "::1") or numbers and parts[0] == "127"
 
 
+def mqtt_url_errors(mqtt, path):
+    """Yields what is wrong with the broker's address and the certificates that belong to it."""
+    scheme, userinfo, host, port, rest = split(mqtt["url"])
+    where = path + ".url"
+    if userinfo or "@" in mqtt["url"]:
+        yield (where, "holds a user name or password", "use upload.mqtt.user, and mqtt_password in secrets.json")
+    elif scheme not in ("mqtt", "mqtts"):
+        yield (where, "is no MQTT address", "mqtts://host[:8883]")
+    elif rest:
+        yield (where, "has something behind host and port", "mqtts://host[:8883]")
+    elif not _is_host(host):
+        yield (where, "has no proper host name or address", "mqtts://host[:8883]")
+    elif port is not None and not (port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
+        yield (where, "has no proper port", "a port is 1 to 65535")
+    elif not ("ca_file" in mqtt and "cert_file" in mqtt and "key_file" in mqtt):
+        return
+    elif scheme == "mqtts" and mqtt["ca_file"] is None:
+        reason = "is missing: the broker could not be told from an impostor"
+        yield (path + ".ca_file", reason, 'a file on the board with its CA certificate, such as "/ca.der"')
+    elif scheme == "mqtt" and mqtt["cert_file"] is not None:
+        yield (path + ".cert_file", "has no meaning without TLS", "mqtts://, or leave it out")
+    elif (mqtt["cert_file"] is None) != (mqtt["key_file"] is None):
+        lacks = "key_file" if mqtt["key_file"] is None else "cert_file"
+        yield ("{}.{}".format(path, lacks), "is missing: a certificate and its key belong together", "give both")
+
+
 def url_errors(https, path):
     """Yields what is wrong with `https["url"]`, and a missing `ca_file`; not the address: it may hold a password."""
     scheme, userinfo, host, port, rest = split(https["url"])

@@ -40,7 +40,7 @@ def check_files(config_path, secrets_path=None):
     """
     beside = Path(config_path).parent / SECRETS
     secrets_file = str(secrets_path or beside)
-    secrets, secret_errors = {"wifi": {}, "https_token": None}, []
+    secrets, secret_errors = {"wifi": {}, **dict.fromkeys(loader.PLAIN_SECRETS)}, []
     if secrets_path or beside.exists():
         secrets, secret_errors = _check(secrets_file, "secrets")
     config, errors = _check(str(config_path), "config")

@@ -54,7 +54,7 @@ def test_a_good_one_is_kept():
         assert loaded.errors == [] and not loaded.fell_back
         assert loaded.config["streams"]["imu"]["rate_hz"] == 104
         assert loaded.config["schedule"] == {"duration_s": None}
-        assert loaded.secrets == {"wifi": {}, "https_token": None}
+        assert loaded.secrets == {"wifi": {}, "https_token": None, "mqtt_password": None}
         assert read(GOOD) == example()
         assert sorted(os.listdir(FOLDER)) == ["config.json", "good.json"]
 

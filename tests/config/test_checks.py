@@ -28,6 +28,10 @@ BMI270 = {"driver": "bmi270", "bus": "i2c0", "address": 104, "rate_hz": 100, "co
 LIS3DH = {"driver": "lis3dh", "bus": "i2c0", "address": 24, "rate_hz": 100}
 MPU6050 = {"driver": "mpu6050", "bus": "i2c0", "address": 104, "rate_hz": 33.33}
 ON_CARD = {"storage.root": "/sd", "storage.card": {"bus": "spi1", "cs": 5}}
+MQTT = {
+    "upload.https": None, "upload.mqtt": {"url": "mqtts://h", "ca_file": "/ca.der"},
+    "streams.mic.segment_frames": 65536,
+}  # fmt: skip
 LARGE_BLOCKS = {"streams.imu.block_frames": 64}
 TWO_BLOCKS = {"streams.imu.ring_blocks": 2}
 URL = "upload.https.url"
@@ -36,7 +40,7 @@ URL = "upload.https.url"
 def errors_of(changes):
     """The errors of BASE with `{path: value}` set (... removes)."""
     config = copy.deepcopy(BASE)
-    for path, value in changes.items():
+    for path, value in copy.deepcopy(list(changes.items())):
         owner = config
         *parents, last = path.split(".")
         for part in parents:
@@ -59,6 +63,9 @@ def errors_of(changes):
         {"streams.imu2": SECOND},
         {"streams.imu": ON_SPI},
         {"storage.root": "/sd/data", "storage.card": {}},
+        MQTT,
+        {**MQTT, "upload.mqtt.url": "mqtt://192.168.1.2:1883", "upload.mqtt.ca_file": None, "upload.mqtt.user": "me"},
+        {**MQTT, "upload.mqtt.cert_file": "/c.der", "upload.mqtt.key_file": "/k.der"},
         {"storage.root": "/sd", "storage.card": {"bus": "spi1", "cs": 5}},
         {"streams.key": SECOND},
         {"upload": ...},
@@ -182,6 +189,24 @@ def test_in_order(changes):
         ({URL: "https://host/%2e%2e"}, URL, ["path"]),
         ({URL: "https://h$st"}, URL, ["host"]),
         ({URL: "htp://host"}, URL, ["https"]),
+        ({**MQTT, "upload.https": BASE["upload"]["https"]}, "upload.mqtt", ["upload.https", "one of them"]),
+        ({"upload.https": None}, "upload", ["no way", "https or mqtt"]),
+        ({**MQTT, "upload.mqtt.url": "mqttx://h"}, "upload.mqtt.url", ["mqtts://"]),
+        ({**MQTT, "upload.mqtt.url": "mqtts://h/topic"}, "upload.mqtt.url", ["behind host and port"]),
+        ({**MQTT, "upload.mqtt.url": "mqtts://me:pw@h"}, "upload.mqtt.url", ["upload.mqtt.user", "mqtt_password"]),
+        ({**MQTT, "upload.mqtt.url": "mqtts://h:0"}, "upload.mqtt.url", ["1 to 65535"]),
+        ({**MQTT, "upload.mqtt.url": "mqtts://h:"}, "upload.mqtt.url", ["1 to 65535"]),
+        ({**MQTT, "upload.mqtt.url": "mqtts://:1"}, "upload.mqtt.url", ["host"]),
+        ({**MQTT, "upload.mqtt.ca_file": None}, "upload.mqtt.ca_file", ["impostor"]),
+        ({**MQTT, "upload.mqtt.cert_file": "/c.der"}, "upload.mqtt.key_file", ["belong together"]),
+        ({**MQTT, "upload.mqtt.url": "mqtt://h", "upload.mqtt.cert_file": "/c"}, "upload.mqtt.cert_file", ["TLS"]),
+        ({**MQTT, "upload.mqtt.topic": "a//b"}, "upload.mqtt.topic", ["empty part"]),
+        ({**MQTT, "streams.mic.segment_frames": 131072}, "streams.mic.segment_frames", ["265 KB", "256", "125952"]),
+        (
+            {**MQTT, "upload.mqtt.max_message_kb": 16, "streams.imu.segment_frames": 64,
+             "streams.mic.segment_frames": 4096, "streams.mic.block_frames": 4096, "streams.mic.ring_blocks": 4},
+            "streams.mic.segment_frames", ["max_message_kb of 17"],
+        ),
         ({"network.wifi": ["a", "a"]}, "network.wifi.1", ["twice"]),
         ({"network.wifi": ["\u00fc" * 17]}, "network.wifi.0", ["32 bytes"]),
     ],

@@ -81,11 +81,14 @@ def test_model_and_folded_rules(case):
         assert out == filled(value, kind)
 
 
-WIFI = {"network": {"wifi": ["home"]}, "upload": {"https": {"url": "https://h"}}}
+WAYS = {"https": {"url": "https://h"}, "mqtt": {"url": "mqtts://h"}}
+WIFI = {"network": {"wifi": ["home"]}, "upload": WAYS}
 EVERYTHING = {
     "config": {"$schema": "x", **validate(RULES["config"], {**copy.deepcopy(BASE), **WIFI}, "", [])},
-    "secrets": {"wifi": {"home": "long enough", "open": None}, "https_token": "0123456789"},
-}
+    "secrets": {
+        "wifi": {"home": "long enough", "open": None}, "https_token": "0123456789", "mqtt_password": "0123456789",
+    },
+}  # fmt: skip
 PROBES = [
     None, True, False, 0, 0.0, 1.0, 4.0, 16.0, 0.2, 0.5, -1, 10**14,
     "", "8", "i2c0", "A", "_", "a b", "/", "caf\u00e9", "h" * 8, "a" * 17, "a" * 33, "a" * 65, "a" * 300,

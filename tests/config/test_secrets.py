@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.loader import check, check_secrets, public
-from config.secrets import is_secret_name, missing, repeated
+from config.secrets import is_secret_name, misplaced, missing, repeated
 from tests.config.test_checks import BASE, errors_of
 
 PASSWORD = "hunter2hunter2"
@@ -48,6 +48,7 @@ def test_ordinary_names(name):
     ("secrets", "paths"),
     [
         ({"https_token": 1234567890123}, ["https_token"]),
+        ({"mqtt_password": "short"}, ["mqtt_password"]),
         ({"https_token": "secret1"}, ["https_token"]),
         ({"https_token": "se cret secret"}, ["https_token"]),
         ({"wifi": {"home": "secret1"}}, ["wifi.home"]),
@@ -68,6 +69,14 @@ def test_missing_password():
     config = {"network": {"wifi": ["home", "work", "guest"]}}
     errors = list(missing(config, {"wifi": {"home": PASSWORD, "guest": None}, "https_token": None}))
     assert [error[0] for error in errors] == ["network.wifi.1"]
+    config = {"upload": {"mqtt": {"user": "me"}}}
+    assert [error[0] for error in missing(config, {"mqtt_password": None})] == ["upload.mqtt.user"]
+    assert not list(missing(config, {"mqtt_password": PASSWORD}))
+
+
+def test_the_name_of_a_file_with_a_key_is_no_secret():
+    assert list(misplaced({"upload": {"mqtt": {"key_file": "/key.der"}}})) == []
+    assert [error[0] for error in misplaced({"upload": {"mqtt": {"key": "x"}}})] == ["upload.mqtt.key"]
 
 
 @given(place=st.sampled_from(["device", "board", "storage.root", "streams.NAME", "network.wifi", "upload.https.url"]))

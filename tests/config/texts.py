@@ -206,6 +206,7 @@ SECRETS = st.fixed_dictionaries(
     optional={
         "wifi": JSON_VALUES | st.dictionaries(KEYS, st.sampled_from([None, "long enough", "short"]), max_size=3),
         "https_token": st.none() | st.just("0123456789") | JSON_VALUES,
+        "mqtt_password": st.none() | st.just("0123456789") | JSON_VALUES,
         "other": JSON_VALUES,
     },
 )
