@@ -5,6 +5,8 @@ They read a configuration as `validate.py` left it: defaults filled in, wrong fi
 An error is `(path, reason, remedy)`.
 """
 
+import json
+
 from config.chips import CHIPS
 from config.rules import BOARDS
 from config.urls import url_errors
@@ -17,7 +19,7 @@ _OVERHEAD = 4096  # header, sidecar and the unused rest of a flash block, per se
 
 def config_errors(config):
     """Yields an error for every rule between fields that a configuration breaks."""
-    board = BOARDS.get(config.get("board"))
+    board = board_facts(config.get("board"))
     if "board" in config and board is None:
         yield ("board", "unknown board " + shown(config["board"]), "one of {}".format(listed(sorted(BOARDS))))
     buses = config.get("buses") or {}
@@ -52,6 +54,11 @@ def config_errors(config):
         from config.messages import mqtt_errors  # only where it is needed: a board has little room
 
         yield from mqtt_errors(mqtt, streams, frame_bytes)
+
+
+def board_facts(name):
+    """What the rules need of a board, as a dict; None if there is none of that name."""
+    return json.loads(BOARDS[name]) if name in BOARDS else None
 
 
 def frame_bytes(stream):
@@ -363,7 +370,7 @@ def _blocks_of_board(buses, streams, board):
             continue
         path = "streams." + name
         if _has(stream, "id") and stream["id"] not in board["i2s"]:
-            known = "one of " + listed(board["i2s"])
+            known = "one of " + listed(board["i2s"]) if board["i2s"] else "another board: it has no I2S at all"
             yield (path + ".id", "this board has no i2s {}".format(stream["id"]), known)
         if board["ws_follows_sck"] and _has(stream, "sck", "ws") and stream["ws"] != stream["sck"] + 1:
             yield (path + ".ws", "must be the pin after sck on this board", "{}".format(stream["sck"] + 1))
