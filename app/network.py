@@ -34,8 +34,16 @@ def shipper(upload, secrets, spool, link, log):
 
     spool = _bundled(spool, upload["bundle"], log)
     try:
-        ca = _read(https["ca_file"]) if https["ca_file"] else None
-        transport = Https(spool, url=https["url"], ca=ca, token=secrets["https_token"], timeout_s=upload["timeout_s"])
+        ca, cert, key = [_read(name, https[name]) for name in ("ca_file", "cert_file", "key_file")]
+        transport = Https(
+            spool,
+            url=https["url"],
+            ca=ca,
+            token=secrets["https_token"],
+            cert=cert,
+            key=key,
+            timeout_s=upload["timeout_s"],
+        )
     except TransportError as error:
         log("nothing is uploaded: " + error.message)
         return None
@@ -57,14 +65,17 @@ def _bundled(spool, method, log):
     return BundledSpool(spool, method)
 
 
-def _read(path):
+def _read(what, path):
+    """-> the content of a certificate or key file; None without one."""
+    if path is None:
+        return None
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_CA_BYTES + 1)
     except OSError as error:
-        raise TransportError(CONFIG, "ca_file %s cannot be read (%s)" % (path, error)) from None
+        raise TransportError(CONFIG, "%s %s cannot be read (%s)" % (what, path, error)) from None
     if len(data) > MAX_CA_BYTES:
-        raise TransportError(CONFIG, "ca_file %s is longer than %d bytes: no certificate" % (path, MAX_CA_BYTES))
+        raise TransportError(CONFIG, "%s %s is longer than %d bytes: no certificate" % (what, path, MAX_CA_BYTES))
     return data
 
 

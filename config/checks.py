@@ -461,6 +461,7 @@ def _network(config, board):
             yield (path, "{} stands there twice".format(shown(wifi[i])), "name each network once")
         if len(wifi[i].encode()) > 32:
             yield (path, "takes more than 32 bytes as UTF-8", "a network's name has at most 32 bytes")
+    yield from _addresses(config.get("network") or {})
     upload = config.get("upload")
     if upload is None:
         return
@@ -477,3 +478,21 @@ def _network(config, board):
             yield ("upload", "names no way to a collector", "https or mqtt, or null: recordings stay on the board")
     if https and "url" in https:
         yield from url_errors(https, "upload.https")
+    if https and ("cert_file" in https and "key_file" in https):
+        if (https["cert_file"] is None) != (https["key_file"] is None):
+            lacks = "key_file" if https["key_file"] is None else "cert_file"
+            yield ("upload.https." + lacks, "is missing: a certificate and its key belong together", "give both")
+
+
+def _addresses(network):
+    """Static addresses have four numbers; no time server is named twice."""
+    static = network.get("static") or {}
+    for key in ("ip", "mask", "gateway", "dns"):
+        if key in static:
+            parts = static[key].split(".")
+            if len(parts) != 4 or not all([part.isdigit() and int(part) < 256 for part in parts]):
+                yield ("network.static." + key, "is no IPv4 address", "as 192.168.1.20")
+    servers = network.get("ntp") or []
+    for i in range(len(servers)):
+        if servers[i] in servers[:i]:
+            yield ("network.ntp.{}".format(i), "{} stands there twice".format(shown(servers[i])), "name each once")

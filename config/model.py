@@ -40,6 +40,8 @@ MqttUrl = Annotated[str, Field(min_length=8, max_length=200, pattern=r"^[m][!-~]
 Topic = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_/-]*$")]
 MqttUser = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[ -~][ -~]*$")]
 MqttPassword = Annotated[str, Field(min_length=8, max_length=256, pattern=r"^[ -~][ -~]*$")]
+Ipv4 = Annotated[str, Field(min_length=7, max_length=15, pattern=r"^[0-9][0-9.]*$")]
+HostName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$")]
 Passphrase = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[ -~][ -~]*$")]
 Token = Annotated[str, Field(min_length=8, max_length=256, pattern=r"^[!-~][!-~]*$")]
 
@@ -234,7 +236,11 @@ class Https(Strict):
     url: Url
     """Address of the collector, `https://host:port`; `http://` only on the same machine."""
     ca_file: FilePath | None = None
-    """File on the board (DER or PEM) with the certificate that the collector's must be signed by."""
+    """File on the board (DER or PEM) with the certificate that the collector's must be signed by; PEM: or several."""
+    cert_file: FilePath | None = None
+    """File on the board (DER or PEM) with the board's own certificate, for servers that ask for one."""
+    key_file: FilePath | None = None
+    """File on the board (DER or PEM) with the private key of `cert_file`."""
 
 
 class Mqtt(Strict):
@@ -283,11 +289,28 @@ class Upload(Strict):
     """Longest pause after failures."""
 
 
+class StaticAddress(Strict):
+    """An address of one's own instead of DHCP's."""
+
+    ip: Ipv4
+    """The board's address."""
+    mask: Ipv4 = "255.255.255.0"
+    """Netmask."""
+    gateway: Ipv4
+    """The router's address."""
+    dns: Ipv4
+    """The name server's address."""
+
+
 class Network(Strict):
     """How the board gets onto the network."""
 
     wifi: Annotated[list[Ssid], Field(max_length=8)] = []
     """Names of Wi-Fi networks, best first; their passwords are in secrets.json."""
+    static: StaticAddress | None = None
+    """The same address in every network; null = DHCP gives one."""
+    ntp: Annotated[list[HostName], Field(max_length=4)] = []
+    """Time servers, such as pool.ntp.org: the recordings' clock is compared with theirs once an hour."""
 
 
 class Schedule(Strict):

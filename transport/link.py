@@ -14,13 +14,26 @@ import errno
 import select
 import socket
 from asyncio import sleep_ms
-from time import ticks_add, ticks_diff, ticks_ms
+from time import gmtime, ticks_add, ticks_diff, ticks_ms
 
-from .errors import LOST, REFUSED, TIMEOUT, TransportError
+from .errors import (
+    CERTIFICATE,
+    CLOCK,
+    COLLECTOR_DOWN,
+    CREDENTIALS,
+    DNS,
+    LINK,
+    LOST,
+    REFUSED,
+    TIMEOUT,
+    TransportError,
+)
 
+FIRST_YEAR = 2025  # a clock that says less was never set
 _PAUSE_MAX_MS = 16
 _IPPROTO_TCP, _TCP_NODELAY = 6, 1  # in Linux and lwIP alike; without it, Nagle's algorithm costs 40 ms per small write
 _TLS_CONN_EOF = -0x7280  # MBEDTLS_ERR_SSL_CONN_EOF: the connection ended without a TLS goodbye
+_TLS_ALERT = -0x7780  # MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE: the other side refuses us
 
 
 class Link:
@@ -34,7 +47,7 @@ class Link:
         self._host = host
         self._port = port
         self._tls = tls
-        self._timeout_ms = timeout_ms
+        self.timeout_ms = timeout_ms
         self._addresses = []  # what getaddrinfo said and did not fail yet; kept, because asking blocks
         self._socket = None  # TCP
         self._stream = None  # TLS over it, or the same
@@ -53,7 +66,7 @@ class Link:
     def arm(self):
         """Starts a new deadline, `timeout_ms` from now."""
         self._pause_ms = 1
-        self._deadline = ticks_add(ticks_ms(), self._timeout_ms)
+        self._deadline = ticks_add(ticks_ms(), self.timeout_ms)
 
     async def open(self):
         """Resolves the name if need be, connects, and prepares TLS."""
@@ -88,7 +101,10 @@ class Link:
             if sent == len(view):
                 await sleep_ms(0)  # a fast link must not starve the other tasks
                 return sent
-            await self._pause("sending" if self._proven else "the TLS handshake")
+            if self._proven:
+                await self._pause("sending", LINK)
+            else:
+                await self._pause("the TLS handshake", COLLECTOR_DOWN)
 
     async def receive(self):
         """The next bytes of the answer, as a view valid until the next call; None when the other side closed."""
@@ -99,7 +115,20 @@ class Link:
                 return None
             if count:
                 return self._answer[:count]
-            await self._pause("the server's answer")
+            await self._pause("the server's answer", LINK)
+
+    async def answers_within(self, ms):
+        """Waits up to `ms` for the other side to say something. -> whether it did; `receive` has it then."""
+        self._pause_ms = 1
+        deadline = ticks_add(ticks_ms(), ms)
+        while not self._early:
+            self._early = self._read()
+            left = ticks_diff(deadline, ticks_ms())
+            if self._early or left <= 0:
+                break
+            await sleep_ms(min(self._pause_ms, left))
+            self._pause_ms = min(_PAUSE_MAX_MS, self._pause_ms * 2)
+        return self._early > 0
 
     def is_stale(self):
         """True if a connection kept open between requests has been closed, or says something unasked."""
@@ -125,8 +154,9 @@ class Link:
         try:
             self._addresses = list(socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM))
         except OSError as error:
-            raise TransportError(LOST, f"cannot resolve the name {self._host} ({error})") from None
-        self.resolve_ms = ticks_diff(ticks_ms(), start)
+            raise TransportError(LOST, f"cannot resolve the name {self._host} ({error})", DNS) from None
+        finally:
+            self.resolve_ms = ticks_diff(ticks_ms(), start)
 
     async def _connect(self, address):
         self._socket = socket.socket(address[0], socket.SOCK_STREAM)
@@ -143,14 +173,14 @@ class Link:
         poller = select.poll()
         poller.register(self._socket, select.POLLOUT)
         while not (events := poller.poll(0)):
-            await self._pause(f"connecting to {self._host}:{self._port}")
+            await self._pause(f"connecting to {self._host}:{self._port}", COLLECTOR_DOWN)
         if events[0][1] & (select.POLLERR | select.POLLHUP):
             self._socket.recv(1)  # raises what went wrong
             raise OSError(errno.ECONNRESET)
 
-    async def _pause(self, doing):
+    async def _pause(self, doing, cause):
         if ticks_diff(self._deadline, ticks_ms()) <= 0:
-            raise TransportError(TIMEOUT, f"{doing} took longer than {self._timeout_ms} ms")
+            raise TransportError(TIMEOUT, f"{doing} took longer than {self.timeout_ms} ms", cause)
         await sleep_ms(self._pause_ms)
         self._pause_ms = min(_PAUSE_MAX_MS, self._pause_ms * 2)
 
@@ -187,15 +217,26 @@ class Link:
         if isinstance(error, MemoryError):
             return TransportError(LOST, "not enough memory for the connection")
         if isinstance(error, ValueError):  # MicroPython's way to say that the certificate was rejected
-            text = str(error).strip().replace("\n", "; ")
-            if "future" in text or "expired" in text:
-                text += " (or the clock of this board is not set)"
-            return TransportError(REFUSED, f"the certificate of {self._host} is not trusted: {text}")
+            return self._distrust(str(error).strip().replace("\n", "; "))
         code = error.errno
         if code >= 0:
             kind = REFUSED if code == errno.ECONNREFUSED else LOST
             return TransportError(kind, f"{self._host}:{self._port}: {errno.errorcode.get(code, code)}")
         reason = error.args[1] if len(error.args) > 1 else hex(code)
+        if code == _TLS_ALERT:  # in TLS 1.3 it comes after our half of the handshake
+            text = f"{self._host} refuses the TLS connection, most likely for want of a client certificate ({reason})"
+            return TransportError(REFUSED, text, CREDENTIALS)
         if self._proven or code == _TLS_CONN_EOF:
             return TransportError(LOST, f"the TLS connection ended ({reason})")
         return TransportError(REFUSED, f"the TLS handshake with {self._host} failed ({reason})")
+
+    def _distrust(self, text):
+        """The server's certificate is not trusted: `text` is what mbedTLS says of it."""
+        cause = CERTIFICATE
+        if "future" in text or "expired" in text:
+            if gmtime()[0] < FIRST_YEAR:
+                cause = CLOCK
+                text += " (the clock of this board is not set)"
+            else:
+                text += " (or the clock of this board is wrong)"
+        return TransportError(REFUSED, f"the certificate of {self._host} is not trusted: {text}", cause)

@@ -2,12 +2,14 @@
 
 from .errors import GARBAGE, LOST, TransportError
 
-_MAX_LINE = 1024  # bytes in a status line, header field or chunk size line
+_MAX_LINE = 2560  # bytes in a status line, header field or chunk size line: a presigned address takes some 2000
 _MAX_LINES = 64  # lines in all heads and trailers together
 _MAX_BODY = 16384  # bytes; our answers are a sentence, anything longer is not our collector
 _MAX_INTERIM = 8  # 1xx responses in front of the real one
 _KEEP_BODY = 120  # bytes of the body kept for the error text
 
+# Fields that mean something to us: where else to put it, what is there, the collector's clock.
+_KEPT = (b"location", b"content-digest", b"x-amz-checksum-sha256", b"motelog-clock")
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 
 # What comes next: first the states that take lines, from _BODY on those that take any bytes.
@@ -30,8 +32,8 @@ class Response:
 
     `status` is the final status code, as soon as it is known (below 200 before); `text` the start of the body;
     `started` tells that bytes came; `reusable` that the connection may carry another request. Interim (1xx) responses
-    are skipped. What is malformed or too long raises `TransportError(GARBAGE)`, what is cut short
-    `TransportError(LOST)`.
+    are skipped; `go_on` tells that there was a 100. `fields`: what was said in the header fields of `_KEPT`. What is
+    malformed or too long raises `TransportError(GARBAGE)`, what is cut short `TransportError(LOST)`.
     """
 
     def __init__(self):
@@ -39,6 +41,7 @@ class Response:
         self._lines = 0
         self._interim = 0
         self.started = False
+        self.go_on = False
         self.text = b""
         self._begin()
 
@@ -47,6 +50,7 @@ class Response:
         self._state = _STATUS
         self.status = 0
         self.reusable = True
+        self.fields = {}
         self._length = None  # Content-Length
         self._chunked = False
         self._left = 0  # bytes of the body or chunk still to come
@@ -159,6 +163,8 @@ class Response:
         elif name == b"connection":
             if b"close" in [option.strip() for option in value.lower().split(b",")]:
                 self.reusable = False
+        elif name in _KEPT:
+            self.fields[name] = value
 
     def _head_done(self):
         """Which framing the body has: RFC 9112 section 6.3."""
@@ -166,6 +172,7 @@ class Response:
             raise _garbage("both Content-Length and Transfer-Encoding in the server's answer")
         if self.status < 200:
             self._interim += 1
+            self.go_on = self.go_on or self.status == 100
             if self.status == 101 or self._interim > _MAX_INTERIM:
                 raise _garbage("unexpected interim answers of the server")
             self._begin()

@@ -31,6 +31,7 @@ class Shipper:
         self.acknowledged = 0  # names
         self.failures = 0  # rounds that ended in an error
         self.last_error = None  # text of the last failure or refusal
+        self.cause = None  # what to look at first (transport/errors.py), None while all goes well
 
     def status(self):
         """The counters as a dict that fits into JSON."""
@@ -45,6 +46,8 @@ class Shipper:
             "conflicts": len(transport.conflicts),
             "refused": len(transport.refused),
             "last_error": self.last_error,
+            "cause": "link" if self.state == "no network" else self.cause,
+            "resolve_ms": getattr(transport, "resolve_ms", 0),
         }
 
     async def run(self):
@@ -102,6 +105,7 @@ class Shipper:
             except (TransportError, OSError, MemoryError) as error:  # OSError: the flash under the spool
                 self.last_error = str(error) or type(error).__name__
                 self.failures += 1
+                self.cause = getattr(error, "cause", "board")
                 return True, False
 
     async def _ship(self, names):
@@ -117,8 +121,10 @@ class Shipper:
             if await transport.ship((name,)):
                 self._spool.acknowledge(name)
                 self.acknowledged += 1
+                self.cause = None
                 self._backoff.reset()
             else:
+                self.cause = "conflict" if name in transport.conflicts else "refused"
                 self.last_error = transport.conflicts.get(name) or transport.refused.get(name)
 
     def _waiting(self):

@@ -55,4 +55,4 @@ def test_defaults_are_not_shared():
     texts = {"version": 1, "device": "a", "board": "virtual", "streams": {}}
     first = validate(RULES["config"], texts, "", [])
     first["network"]["wifi"].append("home")
-    assert validate(RULES["config"], texts, "", [])["network"] == {"wifi": []}
+    assert validate(RULES["config"], texts, "", [])["network"]["wifi"] == []

@@ -109,7 +109,10 @@ async def read_head(reader):
 
 
 async def read_request(reader):
+    """-> the request and its body, for which a board may want to be asked."""
     request = await read_head(reader)
+    if "expect" in request.fields:
+        reader._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     return request, await reader.readexactly(request.length)
 
 

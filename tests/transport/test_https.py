@@ -189,7 +189,7 @@ def test_evil_server_that_stays_evil_gets_nothing_acknowledged_at_all(bench, tls
     behaviour, size, kind, _ = EVIL[case]
     files = bench.files(2, size)
     with Server([behaviour] * 1000, tls) as server:
-        result = bench.ship(files, server.url, drain_s=0.7, timeout_s=TIMEOUT_S if kind == "timeout" else 5)
+        result = bench.ship(files, server.url, drain_s=1.2, timeout_s=TIMEOUT_S if kind == "timeout" else 5)
     assert {error[0] for error in errors(result)} == {kind}
     assert result["left"] == 2 and ["ack", files.names[0][0]] not in result["events"]
     assert server.connections > 1
@@ -420,7 +420,7 @@ def test_cancelling_leaves_nothing_open_and_acknowledges_nothing(bench, tls, sta
 @pytest.mark.parametrize("stage", STALLS)
 def test_stalled_server_does_not_hold_up_the_board(bench, tls, stage):
     with Server([STALLS[stage]] * 9, tls) as server:
-        result = bench.ship(bench.files(1, BIG), server.url, timeout_s=0.4, drain_s=0.7, tick=True)
+        result = bench.ship(bench.files(1, BIG), server.url, timeout_s=0.4, drain_s=1.2, tick=True)
     assert errors(result)[0][0] == "timeout"
     assert result["gap_us"] < 200_000
 

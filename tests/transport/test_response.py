@@ -125,7 +125,7 @@ HEAD = b"HTTP/1.1 201 Created\r\n"
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n1000000\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + (b"1000\r\n" + bytes(4096) + b"\r\n") * 5,
-        HEAD + b"a: " + b"b" * 1024,
+        HEAD + b"a: " + b"b" * 2560,
         HEAD + b"a: b\r\n" * 64,
         b"HTTP/1.1 101 Switching\r\n\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\n" * 9,
