@@ -6,6 +6,8 @@ import sys
 
 from app import status
 from app.clock import Clock
+from app.control import Control
+from app.loop import Loop
 from app.session import Session
 from storage.spool import Spool
 
@@ -13,12 +15,13 @@ CONFIG = "/config.json"
 SECRETS = "/secrets.json"
 LAST_GOOD = "/config.good.json"
 FOR_BOOT = ("app.network", "app.parts", "storage.recovery")  # code that a Board is made with, and no more needed then
-RETRY_S = 5
-SHIP_AT_END_S = 120  # so long a finished recording waits for its collector; then it is left to the next start
 
 
 class Board:
-    """Everything that exists once on a board. ``shown``: the configuration as it may stand in session.json."""
+    """Everything that exists once on a board. ``shown``: the configuration as it may stand in session.json.
+
+    ``session``: the latest one, or None. ``state``: see app.loop; ``why``: what led to it, where that is not plain.
+    """
 
     def __init__(self, config, secrets, shown):
         from app import network
@@ -44,22 +47,41 @@ class Board:
         )
         for line in self.spool.recover():
             status.log("recovered " + line)
-        facts = {
+        self._facts = {
             "device": config["device"],
             "config": shown,
             "code": _first_line("/code.sha256"),
             "micropython": sys.version,
             "absent": absent,
         }
-        self.session = Session(self.spool, self.streams, self.clock, facts)
+        self.session = None
+        self.state = "idle"
+        self.why = None
+        self.control = Control(self)
         upload = config["upload"]
         self.wifi = network.wifi(config["network"]["wifi"], secrets, status.log) if upload else None
         self.shipper = network.shipper(upload, secrets, self.spool, self.wifi, status.log) if upload else None
         self.duration_s = config["schedule"]["duration_s"]
 
-    def snapshot(self, state):
+    def begin_session(self):
+        """Begin another recording. OSError: the flash does not take it."""
+        session = Session(self.spool, self.streams, self.clock, self._facts)
+        session.begin()
+        self.session = session
+
+    def snapshot(self):
         """-> the status as a dict."""
-        return status.snapshot(state, self.session, self.spool, self.shipper, self.wifi)
+        snapshot = status.snapshot(self.state, self.session, self.spool, self.shipper, self.wifi)
+        if self.why:
+            snapshot["why"] = self.why
+        return snapshot
+
+    def reset(self):
+        """Start the board anew; does not return."""
+        import machine
+
+        status.log("reset")
+        machine.reset()
 
 
 def _first_line(path):
@@ -68,79 +90,6 @@ def _first_line(path):
             return file.readline().strip()
     except OSError:
         return None
-
-
-async def _watch(board):
-    """Print the status once a second, obey the console. -> why the session ends."""
-    console = status.Console()
-    session = board.session
-    ticks = 0
-    while True:
-        await asyncio.sleep_ms(100)
-        ticks += 1
-        if ticks % 10 == 0:
-            status.show(board.snapshot("recording"))
-        if session.failure:
-            return "error"
-        if board.duration_s is not None and session.seconds() >= board.duration_s:
-            return "duration"
-        command = console.line()
-        if command == "stop":
-            return "stop"
-        if command:
-            status.log("unknown command %r; there is: stop" % command)
-
-
-async def _begin(board):
-    """Begin the session. While the flash has no room even for that, shipping may make some: it is tried again."""
-    while True:
-        try:
-            board.session.begin()
-            return
-        except OSError as error:
-            status.log("the flash takes no new session (%s): tried again in %d s" % (error, RETRY_S))
-            status.show(board.snapshot("waiting"))
-        await asyncio.sleep(RETRY_S)
-
-
-async def _record(board):
-    """One session from begin to the last upload."""
-    tasks = _connect(board)
-    await _begin(board)
-    status.log("session %s: %s" % (board.session.name, ", ".join(stream.name for stream in board.streams)))
-    reason = await _watch(board)
-    await board.session.end(reason)
-    await _ship_rest(board, tasks)
-
-
-async def _ship_only(board):
-    """Nothing can be recorded; what earlier sessions left is shipped all the same."""
-    await _ship_rest(board, _connect(board))
-
-
-def _connect(board):
-    """-> the running tasks that join the Wi-Fi and ship, as far as the configuration has them."""
-    return [asyncio.create_task(part.run()) for part in (board.shipper, board.wifi) if part]
-
-
-async def _ship_rest(board, tasks):
-    """Ship what is there, for a while; then end the tasks."""
-    status.show(board.snapshot("shipping"))
-    if board.shipper:
-        await _cancel(tasks[0])
-        await board.shipper.drain(SHIP_AT_END_S)
-        await board.shipper.close()
-    for task in tasks:
-        await _cancel(task)
-    status.show(board.snapshot("done"))
-
-
-async def _cancel(task):
-    task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        pass
 
 
 def _configuration():
@@ -166,7 +115,7 @@ def _complain(errors):
         status.log("%s: %s %s (%s)" % (file, path or "the file", reason, remedy))
 
 
-def _forget(name):
+def forget(name):
     """Let go of a package or module that is needed at boot only: the configuration's rules, for one, take 55 KB of
     heap on the 64-bit port.
     """
@@ -182,12 +131,12 @@ def _forget(name):
 def _board():
     """-> the Board, or None when there is no usable configuration."""
     configuration = _configuration()
-    _forget("config")
+    forget("config")
     if configuration is None:
         return None
     board = Board(*configuration)
     for name in FOR_BOOT:
-        _forget(name)
+        forget(name)
     return board
 
 
@@ -202,13 +151,14 @@ def run():
         return 1
     if board is None:
         return 2
+    loop = Loop(board)
     try:
         if not board.streams:
             status.log("no sensor answers: nothing to record")
-            asyncio.run(_ship_only(board))
+            asyncio.run(loop.ship_only())
             return 1
-        asyncio.run(_record(board))
+        asyncio.run(loop.run())
     except KeyboardInterrupt:
-        if board.session.name:
+        if board.state == "recording":
             asyncio.run(board.session.end("stop"))
-    return 1 if board.session.failure else 0
+    return 1 if board.session and board.session.failure else 0

@@ -102,7 +102,7 @@ def _edge(driver, spec):
 
 
 class Stream:
-    """One sensor's way through the board: driver, ring, sampler and, once a session has begun, recorder."""
+    """One sensor's way through the board: driver, ring and, once a session has begun, sampler and recorder."""
 
     def __init__(self, name, spec, buses, clock):
         is_imu = spec["driver"] in IMUS
@@ -110,7 +110,10 @@ class Stream:
         self.name = name
         self.driver = driver = make(spec, buses)
         self.ring = BlockRing(spec["block_frames"] * driver.frame_bytes, spec["ring_blocks"])
-        self.sampler = Sampler(driver, self.ring, clock, spec["block_frames"], _edge(driver, spec))
+        self.sampler = None
+        self._clock = clock
+        self._block_frames = spec["block_frames"]
+        self._edge = _edge(driver, spec)
         self.info = StreamInfo(
             name,
             "npy" if is_imu else "wav",
@@ -121,10 +124,15 @@ class Stream:
             spec["segment_frames"],
         )
         self.recorder = None
+        self._writer = None
 
     def attach(self, spool):
-        """Give the stream a writer (its buffers are made here, once)."""
-        self.recorder = Recorder(self.ring, SegmentWriter(spool, self.info))
+        """Make the stream ready for a new session of `spool`. The writer's buffers are made once."""
+        if self._writer is None:
+            self._writer = SegmentWriter(spool, self.info)
+        self._writer.begin()
+        self.sampler = Sampler(self.driver, self.ring, self._clock, self._block_frames, self._edge)
+        self.recorder = Recorder(self.ring, self._writer)
 
 
 def build_streams(config, clock, log):

@@ -18,6 +18,7 @@ class Session:
         self.facts = facts
         self.name = None
         self.started_t_us = 0
+        self._ended_t_us = None
         self.failure = None  # why a task died: a bug of ours, never swallowed
         self._tasks = []
 
@@ -58,8 +59,8 @@ class Session:
             await asyncio.sleep_ms(0 if busy else 10)
 
     def seconds(self):
-        """-> how long this session has run."""
-        return (self.clock.t_us() - self.started_t_us) / 1e6
+        """-> how long this session has run, or had run when it ended."""
+        return ((self._ended_t_us or self.clock.t_us()) - self.started_t_us) / 1e6
 
     async def end(self, reason):
         """Stop the tasks, take what chips and rings still hold, close every segment, write ledger.json."""
@@ -69,6 +70,7 @@ class Session:
         self._tasks = []
         for stream in self.streams:  # all sensors stop before the first file is closed, which may take long
             self._empty(stream)
+        self._ended_t_us = self.clock.t_us()
         accounts = {}
         for stream in self.streams:
             recorder = stream.recorder
@@ -76,7 +78,7 @@ class Session:
             accounts[stream.name] = recorder.account(stream.sampler.produced(), tail)
             accounts[stream.name]["lost_exact"] = stream.sampler.lost_exact()
         try:
-            self.spool.end({"reason": reason, "ended_t_us": self.clock.t_us(), "streams": accounts})
+            self.spool.end({"reason": reason, "ended_t_us": self._ended_t_us, "streams": accounts})
         except OSError as error:  # the segments are closed; recovery writes the ledger at the next start
             self.failure = "ledger.json cannot be written: %s" % error
 

@@ -87,6 +87,16 @@ def check(data):
     return config, _merged(misplaced(raw), errors, config_errors(config))
 
 
+def replace(path, data, secrets_path=None):
+    """Makes `data` the configuration at `path` when it is right, in one step; -> errors, none when it was done."""
+    config, errors = check(data) if len(data) <= MAX_BYTES else _too_large()
+    if not errors:
+        errors = list(repeated(config, check_secrets_file(secrets_path)[0]))
+    if not errors:
+        store(path, data)
+    return errors
+
+
 def check_secrets(data):
     """`(secrets, errors)` of a secrets file's text (bytes). No value is repeated in an error."""
     raw, secrets, errors = _fields(data, "secrets")
@@ -120,9 +130,11 @@ def read(path):
         return None, [("", "cannot be read: " + _why(error), "check the file's name and rights")]
     except MemoryError:
         return None, [("", "does not fit into memory", "a configuration is smaller than that")]
-    if len(data) > MAX_BYTES:
-        return None, [("", "is larger than {} bytes".format(MAX_BYTES), "a configuration is smaller than that")]
-    return data, []
+    return (data, []) if len(data) <= MAX_BYTES else _too_large()
+
+
+def _too_large():
+    return None, [("", "is larger than {} bytes".format(MAX_BYTES), "a configuration is smaller than that")]
 
 
 def store(path, data):

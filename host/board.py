@@ -28,7 +28,7 @@ class UserError(Exception):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Run a virtual board until its recording ends: MicroPython with a small heap, modelled sensors, and a flash "
-        "image as its only disk. Ctrl-C, or the line 'stop' on its standard input, ends the recording."
+        "image as its only disk. Ctrl-C ends the recording."
     )
     add = parser.add_argument
     add("--config", type=Path, default=EXAMPLE, metavar="FILE", help="default config/examples/virtual.json")

@@ -21,7 +21,7 @@ from host.store import DOCUMENTS, PART, SUMS
 
 RATE_TOLERANCE = 0.25  # sensors are off by up to 7 %; what is further off is a wrong number, not a bad oscillator
 JITTER_US = 200_000
-_BOARDS_OWN = re.compile(r"(session|ledger)\.ack|.+\.jnl|.+-dropped\.json")  # in a copy of its flash
+_BOARDS_OWN = re.compile(r"(session|ledger|labels)\.ack|.+\.jnl|.+-dropped\.json")  # in a copy of its flash
 _SUM = re.compile(r"([0-9a-f]{64})  (.+)")
 
 

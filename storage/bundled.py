@@ -10,7 +10,7 @@ import hashlib
 from binascii import hexlify
 
 from storage import bundle
-from storage.layout import DOCUMENTS
+from storage.layout import SINGLE_FILES
 
 MAX_SEGMENTS = 8  # a bundle holds 0.44 kB of heap per member while it is made, and a segment is two
 MAX_BYTES = 65536  # of data: it is read in one go for its hash, which no stream's buffer may notice
@@ -56,7 +56,7 @@ class BundledSpool:
 
     def _bytes(self, name):
         """-> length of a segment's data; a document, or what is gone or damaged, is none for a bundle."""
-        if name.rsplit("/", 1)[-1] in DOCUMENTS:
+        if name.rsplit("/", 1)[-1] in SINGLE_FILES:
             return MAX_BYTES
         try:
             return self._spool.parts(name)[0][1]

@@ -71,6 +71,18 @@ def make_true(path, info, frames, buf):
     return facts
 
 
+def shorten(path, n_bytes, buf):
+    """Let the file at `path` hold only its first n bytes: a copy takes its place. `buf` is scratch space."""
+    try:
+        with open(path, "rb") as source:
+            with open(path + TMP, "wb") as target:
+                _pump(source, target, n_bytes, memoryview(buf), Digest())
+        os.rename(path + TMP, path)
+    except OSError:
+        _give_up(path + TMP)
+        raise
+
+
 def _give_up(path):
     """A copy that did not come to its end takes no room."""
     try:

@@ -6,6 +6,8 @@ from storage import files
 
 SEGMENTS_PER_FOLDER = 16
 DOCUMENTS = ("session.json", "ledger.json")
+LABELS = "labels.jsonl"  # there only when somebody labelled something
+SINGLE_FILES = DOCUMENTS + (LABELS,)  # names of the spool that are one file
 
 
 def sessions(device_path):
@@ -21,7 +23,7 @@ def sessions(device_path):
 
 def acknowledged(path, document):
     """-> path of the file that says that a session's document was acknowledged."""
-    return "%s/%s.ack" % (path, document[: -len(".json")])
+    return "%s/%s.ack" % (path, document.rsplit(".", 1)[0])
 
 
 def session_key(name):

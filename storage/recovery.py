@@ -7,7 +7,7 @@ file: what cannot be understood is left where it is and reported.
 import os
 
 from storage import files, finish, journal, npy, retention, wavfmt
-from storage.layout import acknowledged, folders, session_key, sessions, stems, stream_of
+from storage.layout import LABELS, acknowledged, folders, session_key, sessions, stems, stream_of
 from storage.stream import StreamInfo
 
 _DATA = (".npy", ".wav")
@@ -205,6 +205,7 @@ class _Session:
 
     def _end(self):
         """Write the ledger that the power cut did not let us write."""
+        self._settle_labels()
         streams = {}
         for name in set(list(self._infos) + list(self._last)):
             streams[name] = self._account(name)
@@ -223,6 +224,20 @@ class _Session:
         for folder in folders(self._path):
             self._drop_remains(folder)
         self._say("ledger.json written, reason power")
+
+    def _settle_labels(self):
+        """Cut off a label that a power cut tore (FAT; LittleFS has all of it or nothing)."""
+        path = "%s/%s" % (self._path, LABELS)
+        if not files.exists(path):
+            return
+        with open(path, "rb") as file:
+            whole = torn = 0
+            for line in file:
+                torn = 0 if line.endswith(b"\n") else len(line)
+                whole += len(line) - torn
+        if torn:
+            finish.shorten(path, whole, self._buf)
+            self._say("%s: a torn label removed" % LABELS)
 
     def _drop_remains(self, folder):
         """Sidecars without data have done their duty."""
@@ -310,7 +325,7 @@ def _settle(directory):
         target = path[: -len(files.TMP)]
         if files.exists(target):
             files.remove(path)
-        elif target[-4:] in _DATA:
+        elif target[-4:] in _DATA or target.endswith(LABELS):
             os.rename(path, target)  # it was complete before the old one was removed
         elif files.read_json(path):
             os.rename(path, target)

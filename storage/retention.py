@@ -7,7 +7,7 @@ ledger.json.
 """
 
 from storage import files
-from storage.layout import DOCUMENTS, acknowledged, folders, remove_session, sessions, stems
+from storage.layout import DOCUMENTS, LABELS, SINGLE_FILES, acknowledged, folders, remove_session, sessions, stems
 
 MAX_RANGES = 32  # beyond it the oldest two become one that spans both
 MAX_BARREN = 8  # so many ended sessions of which nothing was or will be delivered keep their documents
@@ -20,7 +20,8 @@ def drop_one(spool):
     if spool.keep_acknowledged and _drop_kept(spool):
         return True
     for name, path in spool.waiting():
-        if not name.endswith(".json") and not spool.is_lent(path) and _drop(spool, name.split("/")[1], path):
+        _, session, stem = name.split("/")
+        if stem not in SINGLE_FILES and not spool.is_lent(path) and _drop(spool, session, path):
             return True
     return False
 
@@ -144,6 +145,8 @@ def forget_barren(spool):
 
 def _is_barren(session_path):
     """-> whether a session is ended, holds no segment, and never delivered anything."""
+    if files.exists("%s/%s" % (session_path, LABELS)):
+        return False
     for document in DOCUMENTS:
         if files.exists(acknowledged(session_path, document)):
             return False

@@ -45,13 +45,17 @@ class SegmentWriter:
         self._make_views()
         self._anchors = array.array("i", bytes(16 * MAX_ANCHORS))  # offset, t_lo, t_hi, late each
         self._journal = Journal()
-        self._journal_path = "%s/%s.jnl" % (spool.session_path, info.name)
-        self._ledger = None  # running, up to the last finished segment
-        self._unfinished = None  # sidecar of a closed segment that the flash did not let us finish yet
-        self._seq = 0
         self._path = None
         self._file = None
         self._digest = None
+        self.begin()
+
+    def begin(self):
+        """A new session of the spool: segments are numbered from 0 again."""
+        self._journal_path = "%s/%s.jnl" % (self._spool.session_path, self._info.name)
+        self._ledger = None  # running, up to the last finished segment
+        self._unfinished = None  # sidecar of a closed segment that the flash did not let us finish yet
+        self._seq = 0
         self.is_open = False
         self.full = False
         self._reset(0)

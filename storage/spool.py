@@ -8,6 +8,7 @@ a state that `recover()` understands, wherever the power goes.
 On flash, under `<root>/<device>/`: `boot` (the boot counter) and one directory per session with
 
     session.json, ledger.json      written once; an empty `.ack` beside it says that it was acknowledged
+    labels.jsonl                   appended to while the session runs; pending once it has ended
     000/ 001/ ...                  at most 16 segments each: data and sidecar (`.json`, written last: the commit mark;
                                    `.ack` once acknowledged, when the segment is kept or its numbers are still needed)
     <stream>.jnl                   the journal of the segment being written (storage/journal.py)
@@ -18,13 +19,16 @@ and beside them `forgotten.json`, the sessions that were removed because they he
 
 import errno
 import hashlib
+import json
 import os
 from binascii import hexlify
 
 from storage import files, retention
 from storage.layout import (
     DOCUMENTS,
+    LABELS,
     SEGMENTS_PER_FOLDER,
+    SINGLE_FILES,
     acknowledged,
     folders,
     remove_session,
@@ -34,6 +38,8 @@ from storage.layout import (
     stream_of,
 )
 from storage.space import Space
+
+MAX_LABEL_BYTES = 65536  # in a session
 
 
 class Spool:
@@ -153,6 +159,22 @@ class Spool:
         self._newest = {}
         self.sweep(session)
 
+    def label(self, entry):
+        """Append a label (a dict) to the running session's labels.jsonl; durable on return.
+
+        ValueError: there is no session, or its journal is full. OSError: the flash does not take it.
+        """
+        if self.session is None:
+            raise ValueError("there is no recording to label")
+        path = "%s/%s" % (self.session_path, LABELS)
+        line = (json.dumps(entry) + "\n").encode()
+        if (files.size_of(path) or 0) + len(line) > MAX_LABEL_BYTES:
+            raise ValueError("this session has its %d KB of labels" % (MAX_LABEL_BYTES // 1024))
+        self.ready()
+        with open(path, "ab") as file:  # LittleFS: the old content or the new one, whole, after a power cut
+            if file.write(line) != len(line):
+                raise OSError(files.ENOSPC)
+
     # --- the writer's side
 
     def ready(self):
@@ -238,6 +260,8 @@ class Spool:
                 for stem in stems(folder, ".json"):
                     complete = False
                     yield prefix + stem, "%s/%s" % (folder, stem)
+            if complete and self._is_due(path, LABELS):
+                yield prefix + LABELS, path + "/labels"
             if complete and self._is_due(path, "ledger.json"):
                 yield prefix + "ledger.json", path + "/ledger"
 
@@ -246,6 +270,8 @@ class Spool:
         return self._locate(name) is not None
 
     def _is_due(self, path, document):
+        if document == LABELS and not files.exists(path + "/ledger.json"):
+            return False  # more labels may come
         return bool(files.size_of("%s/%s" % (path, document))) and not files.exists(acknowledged(path, document))
 
     def parts(self, name):
@@ -253,7 +279,7 @@ class Spool:
         path = self._locate(name)
         if path is None:
             return []
-        if name.endswith(".json"):
+        if name.rsplit("/", 1)[-1] in SINGLE_FILES:
             return [(name,) + _measure(path)]
         sidecar = files.read_json(path + ".json")
         if not sidecar:
@@ -267,7 +293,7 @@ class Spool:
     def open(self, remote_name):
         """-> the file of that remote name, open for reading; retention leaves it alone until it is closed."""
         stem, _, extension = remote_name.rpartition(".")
-        document = remote_name.rsplit("/", 1)[-1] in DOCUMENTS
+        document = remote_name.rsplit("/", 1)[-1] in SINGLE_FILES
         path = self._locate(remote_name if document else stem)
         if path is None:
             raise OSError(errno.ENOENT)
@@ -283,7 +309,7 @@ class Spool:
         if path is None:
             return
         device, session, stem = name.split("/")
-        if stem in DOCUMENTS:
+        if stem in SINGLE_FILES:
             files.write_file(acknowledged("%s/%s" % (self.path, session), stem), b"")
             self.sweep(session)
             return
@@ -312,7 +338,7 @@ class Spool:
         """-> path of a pending segment (no extension) or document by its name, or None."""
         device, session, stem = name.split("/")
         path = "%s/%s" % (self.path, session)
-        if stem in DOCUMENTS:
+        if stem in SINGLE_FILES:
             return "%s/%s" % (path, stem) if self._is_due(path, stem) else None
         if self._where and self._where.startswith(path + "/") and files.exists("%s/%s.json" % (self._where, stem)):
             return "%s/%s" % (self._where, stem)
@@ -362,7 +388,7 @@ class Spool:
             self.space.directory(-1)
         if session == self.session:
             return
-        for document in DOCUMENTS:
+        for document in SINGLE_FILES if files.exists("%s/%s" % (path, LABELS)) else DOCUMENTS:
             if not files.exists(acknowledged(path, document)):
                 return
         for folder in folders(path):
@@ -404,7 +430,13 @@ class Lent:
 
 
 def _measure(path):
-    """-> (length, SHA-256 in hex) of a small file."""
+    """-> (length, SHA-256 in hex) of a file."""
+    digest = hashlib.sha256()
+    n_bytes = 0
     with open(path, "rb") as file:
-        data = file.read()
-    return len(data), hexlify(hashlib.sha256(data).digest()).decode()
+        data = file.read(1024)
+        while data:
+            digest.update(data)
+            n_bytes += len(data)
+            data = file.read(1024)
+    return n_bytes, hexlify(digest.digest()).decode()

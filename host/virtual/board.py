@@ -101,8 +101,12 @@ class VirtualBoard:
 
     async def stop(self) -> None:
         """Ask the program to end its recording; it then ships what it has and ends."""
+        await self.type("exit")
+
+    async def type(self, line: str) -> None:
+        """Type a line on its console: see app/control.py for what it understands."""
         if self._process.returncode is None:
-            self._process.stdin.write(b"stop\n")
+            self._process.stdin.write(line.encode() + b"\n")
             await self._process.stdin.drain()
 
     async def kill(self) -> None:

@@ -131,6 +131,29 @@ def check_all_there(disk, path, what):
     begin(again, info())
 
 
+def test_a_torn_label_goes_and_the_others_stay():
+    with Disk() as disk:
+        spool = disk.spool()
+        (writer,) = begin(spool, info())
+        record(writer, 100)
+        spool.label({"text": "one"})
+        spool.label({"text": "two"})
+        path = spool.session_path + "/labels.jsonl"
+        with open(path, "rb") as file:
+            whole = file.read()
+        write(path, whole + b'{"text": "thr')
+        spool = disk.spool()
+        for name in spool.pending():
+            spool.acknowledge(name)
+        assert names(spool) == ["labels.jsonl", "ledger.json"]
+        with spool.open(spool.pending()[0]) as file:
+            assert file.read() == whole
+        for name in spool.pending():
+            assert spool.parts(name), name
+            spool.acknowledge(name)
+        assert spool.pending() == [] and not exists(path)
+
+
 def test_finished_session_is_left_alone():
     with Disk() as disk:
         unfinished(disk, ended=True)
