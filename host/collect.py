@@ -2,82 +2,170 @@
 
 import argparse
 import asyncio
+import ipaddress
 import json
+import logging
 import signal
 import socket
+import sys
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
+from rich.logging import RichHandler
 from rich.table import Table
 
-from host import certs, mistakes
+from host import certs, mistakes, mqtt_broker
 from host.collector import Collector
+from host.collector.mdns import Announcement
+from host.collector.mqtt import GROUP, MqttFront
+from host.collector.objects import ObjectStore
+from host.mqtt_broker import Broker
+from host.store import Store
+from host.systemd import Notifier
 
 REFRESH_S = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Receive data over HTTPS into a folder. A certificate is made on first use; boards need the ca.der that is "
-        "printed. "
-        "Ends with Ctrl-C or SIGTERM."
+        "Receive data over HTTPS, and over MQTT if a broker is named, into a folder or an object store. A certificate "
+        "is made on first use; boards need the ca.der that is printed. Ends with Ctrl-C or SIGTERM. "
+        "docs/fleet.md: several workers, systemd, the broker's settings."
     )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="(default out/collected)")
     parser.add_argument(
-        "--out", type=Path, default=Path("out/collected"), metavar="DIR", help="(default out/collected)"
+        "--store", metavar="URL", help="in place of --out: s3://BUCKET/PREFIX, gs://..., az://..., file:///DIR"
     )
     parser.add_argument("--host", metavar="H", help="address to listen on (default: all of them, IPv4)")
     parser.add_argument("--port", type=int, default=8443, metavar="N", help="0: any free one (default 8443)")
+    parser.add_argument("--no-https", action="store_true", help="MQTT only")
+    parser.add_argument("--no-mdns", action="store_true", help="do not announce it on the local network")
+    parser.add_argument("--presign", action="store_true", help="data files go straight to the store, by signed URLs")
     parser.add_argument("--token-file", type=Path, metavar="F", help="a file with the token that boards must send")
     parser.add_argument("--cert-dir", type=Path, metavar="DIR", help="(default ~/.config/motelog/collector)")
+    mqtt_broker.add_arguments(parser)
+    parser.add_argument("--group", default=GROUP, metavar="NAME", help=f"of workers that share the data ({GROUP})")
     parser.add_argument(
         "--json", action="store_true", help="JSON on stdout: one line when ready, one with the status at the end"
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    console = Console(stderr=args.json)
+    _log(console)
     try:
-        if not 0 <= args.port <= 65535:
-            raise ValueError(f"--port {args.port}: from 0 to 65535")
+        broker, store = mqtt_broker.of_arguments(args), _store(args)
+        _check(args, broker)
         token = _read_token(args.token_file)
         hosts = [args.host] if args.host else ["localhost", "127.0.0.1", *_own_addresses()]
-        identity = certs.make(args.cert_dir or Path.home() / ".config/motelog/collector", list(dict.fromkeys(hosts)))
-        asyncio.run(_serve(args, token, hosts, identity))
+        folder = args.cert_dir or Path.home() / ".config/motelog/collector"
+        identity = None if args.no_https else certs.make(folder, list(dict.fromkeys(hosts)))
+        collector = Collector(store, token=token, presign=args.presign)
+        if broker:
+            collector.add_front(MqttFront(collector.ingest, broker, group=args.group))
+        asyncio.run(_serve(args, console, collector, hosts, identity))
     except (ValueError, OSError) as error:  # CertError is a ValueError
         return mistakes.report("collect", _told(args, error), args.json)
     return 0
 
 
-async def _serve(args, token: str | None, hosts: list[str], identity: certs.Certs) -> None:
-    collector = Collector(args.out, token=token)
-    ended = asyncio.Event()
+def _check(args, broker: Broker | None) -> None:
+    """What does not go together."""
+    if not 0 <= args.port <= 65535:
+        raise ValueError(f"--port {args.port}: from 0 to 65535")
+    if args.no_https and not broker:
+        raise ValueError("--no-https leaves nothing to receive with: --mqtt URL")
+    if args.presign and (args.no_https or not (args.store or "").startswith(("s3:", "gs:", "az:"))):
+        raise ValueError("--presign is for HTTPS in front of an object store that signs URLs: --store s3://..., gs, az")
+    if not args.group or set(args.group) & set("/+#"):  # MQTT 5 section 4.8.2
+        raise ValueError(f"--group {args.group!r}: a word without / + #")
+
+
+def _store(args) -> Store | ObjectStore:
+    if args.store and args.out:
+        raise ValueError("--out and --store: one place for the data, please")
+    return ObjectStore(args.store) if args.store else Store(args.out or Path("out/collected"))
+
+
+async def _serve(
+    args, console: Console, collector: Collector, hosts: list[str], identity: certs.Certs | None
+) -> None:
+    ended, notifier = asyncio.Event(), Notifier()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    port = await collector.start(args.host or "0.0.0.0", args.port, identity.server_context())
-    url = f"https://{_in_url(hosts[-1])}:{port}"
-    console = Console(stderr=args.json)
-    if args.json:
-        print(json.dumps({"url": url, "ca": str(identity.ca_path), "out": str(args.out)}), flush=True)
-    console.print(f"Collecting into {args.out} at [bold]{url}[/]", highlight=False, soft_wrap=True)
-    console.print(f"Boards trust it with   {identity.ca_path}", highlight=False, soft_wrap=True)
+    tls = identity.server_context() if identity else None
+    port = await collector.start(args.host or "0.0.0.0", None if args.no_https else args.port, tls)
+    announcement = Announcement(port, hosts[-1:]) if port and not args.no_mdns and _is_public(hosts[-1]) else None
+    if announcement:
+        await announcement.start()
     try:
-        with Live(_table(collector.status()), console=console, auto_refresh=False) as live:
-            while not ended.is_set():
-                live.update(_table(collector.status()), refresh=True)
-                try:
-                    await asyncio.wait_for(ended.wait(), REFRESH_S)
-                except TimeoutError:
-                    pass
+        await _watch(console, collector, ended, notifier, _ready(args, identity, hosts[-1], port))
     finally:
+        notifier.stopping()
+        if announcement:
+            await announcement.stop()
         await collector.stop()
     if args.json:
         print(json.dumps(collector.status()), flush=True)
 
 
+def _ready(args, identity: certs.Certs | None, host: str, port: int | None) -> dict:
+    """What the first line with --json says."""
+    url = f"https://{_in_url(host)}:{port}" if port else None
+    ca = str(identity.ca_path) if identity else None
+    return {"url": url, "ca": ca, "out": args.store or str(args.out or "out/collected"), "mqtt": args.mqtt}
+
+
+async def _watch(
+    console: Console, collector: Collector, ended: asyncio.Event, notifier: Notifier, ready: dict
+) -> None:
+    """Until the end: a table on a terminal, the log elsewhere; systemd's watchdog."""
+    if console.stderr:  # standard output is for JSON
+        print(json.dumps(ready), flush=True)
+    at = " and ".join(filter(None, (ready["url"], ready["mqtt"])))
+    console.print(f"Collecting into {ready['out']} at [bold]{at}[/]", highlight=False, soft_wrap=True)
+    if ready["ca"]:
+        console.print(f"Boards trust it with   {ready['ca']}", highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        sys.stdout.flush()
+    notifier.ready(f"collecting at {at}")
+    with Live(_table(collector.status()), console=console, auto_refresh=False) as live:
+        while not ended.is_set():
+            notifier.alive()
+            if console.is_terminal:
+                live.update(_table(collector.status()), refresh=True)
+            try:
+                await asyncio.wait_for(ended.wait(), REFRESH_S)
+            except TimeoutError:
+                pass
+        live.update(_table(collector.status()))
+
+
+def _log(console: Console) -> None:
+    """Above a terminal's table, or in plain lines for a journal, which adds the time itself."""
+    terminal = RichHandler(console=console, show_path=False)
+    handler = terminal if console.is_terminal else logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s" if console.is_terminal else "%(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("motelog").setLevel(logging.INFO)
+
+
+def _is_public(host: str) -> bool:
+    try:
+        address = ipaddress.IPv4Address(host)
+    except ValueError:  # a name, or IPv6
+        return False
+    return not (address.is_loopback or address.is_unspecified)
+
+
 def _table(status: dict) -> Table:
     """One row per device, for 80 columns."""
-    caption = f"{status['free_bytes'] / 1e9:.1f} GB free"
+    free = status["free_bytes"]
+    words = [] if free is None else [f"{free / 1e9:.1f} GB free"]
+    words += [f"{name}: {front['state']}" for name, front in status.get("fronts", {}).items()]
+    caption = ", ".join(words)
     table = Table("device", "seen", "latest session", caption=caption, box=None, padding=(0, 2, 0, 0))
     for heading in ("files", "MB", "stored", "again", "refused"):
         table.add_column(heading, justify="right")

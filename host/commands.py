@@ -22,6 +22,7 @@ COMMANDS = {
     "bench": ("bench", "measure the recording path"),
     "check": ("check", "check a configuration"),
     "collect": ("collect", "receive data sets from boards"),
+    "command": ("command", "give a board a command over MQTT"),
     "verify": ("verify", "check every file, frame and loss of a data set"),
     "plot": ("plot", "draw a data set as a picture"),
     "libs": ("libs", "fetch the packages that boards need, checked by their hashes"),

@@ -19,7 +19,9 @@ import re
 import secrets
 import shutil
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 SUMS = "SHA256SUMS"
 PART = ".part-"
@@ -39,10 +41,12 @@ class Refused(Exception):
         self.status = status
 
 
-class Place:
-    """The checked place of one file: `<root>/<device>/<session>/<file>`."""
+class Address:
+    """The checked name of one file, `<device>/<session>/<file>`; raises `Refused` for what is no name on every
+    system.
+    """
 
-    def __init__(self, root: Path, device: str, session: str, file: str):
+    def __init__(self, device: str, session: str, file: str):
         for part in (device, session, file):
             if not _SEGMENT.fullmatch(part) or part.endswith(".") or _WINDOWS.fullmatch(part):
                 raise Refused(
@@ -53,6 +57,16 @@ class Place:
         if not _FILE.fullmatch(file):
             raise Refused(400, f"{file!r}: .npy, .wav, .json and .jsonl files are stored, and a .zip of them")
         self.device, self.session, self.file = device, session, file
+
+    def __str__(self) -> str:
+        return f"{self.device}/{self.session}/{self.file}"
+
+
+class Place(Address):
+    """The place of one file in a folder: `<root>/<device>/<session>/<file>`."""
+
+    def __init__(self, root: Path, device: str, session: str, file: str):
+        super().__init__(device, session, file)
         self.folder = root / device / session
         self.path = self.folder / file
         for folder in (self.folder.parent, self.folder):
@@ -82,6 +96,10 @@ class Upload:
 
     def sha256(self) -> str:
         return self._hash.hexdigest()
+
+    def reader(self) -> BinaryIO:
+        """What was written, to be read from its start."""
+        return open(self.path, "rb")
 
     def seal(self) -> None:
         """On durable storage, and closed."""
@@ -123,6 +141,19 @@ class Store:
         finally:
             probe.unlink()
 
+    def place(self, device: str, session: str, file: str) -> Place:
+        """Raises `Refused` for a name that is none, or a folder that is a symbolic link."""
+        return Place(self.root, device, session, file)
+
+    def upload(self, place: Place) -> Upload:
+        return Upload(place)
+
+    def existing(self) -> Iterator[tuple[str, str, str, int]]:
+        """(device, session, file, bytes) of everything that an earlier run left here."""
+        for path in self.root.glob("*/*/*"):
+            if path.is_file() and not path.name.startswith(".") and path.name != SUMS:
+                yield path.parent.parent.name, path.parent.name, path.name, path.stat().st_size
+
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free
 
@@ -140,7 +171,7 @@ class Store:
         place, sha256 = upload.place, upload.sha256()
         upload.seal()
         if place.file.endswith(".json"):
-            self._check_document(place, upload.path.read_bytes())
+            check_document(place, upload.path.read_bytes(), self._hash_beside(place))
         try:
             os.link(upload.path, place.path)
             created = True
@@ -173,26 +204,28 @@ class Store:
                     _sync_folder(place.folder)
                 known.add(line)
 
-    def _check_document(self, place: Place, content: bytes) -> None:
-        """JSON must parse and say where it belongs; a sidecar is the commit mark, so its data must be here with that
-        hash.
-        """
-        document = _parse_object(place.file, content)
-        for key, expected in (("device", place.device), ("session", place.session)):
-            if document.get(key) != expected:
-                raise Refused(422, f"{place.file}: {key!r} is {document.get(key)!r}, the address says {expected!r}")
-        if place.file in DOCUMENTS:
-            return
-        data = document.get("file")
-        if data not in (f"{place.path.stem}.npy", f"{place.path.stem}.wav"):
-            raise Refused(422, f"{place.file}: 'file' is {data!r}, a sidecar names the .npy or .wav file beside it")
-        stored = self.stored_sha256(Place(self.root, place.device, place.session, data))
-        if stored is None:
-            raise Refused(424, f"{place.file}: its data file {data} has not arrived yet; deliver that first")
-        if stored != document.get("sha256"):
-            raise Refused(
-                409, f"{place.file}: {data} is here with sha256 {stored}, the sidecar says {document.get('sha256')!r}"
-            )
+    def _hash_beside(self, place: Place) -> Callable[[str], str | None]:
+        return lambda file: self.stored_sha256(self.place(place.device, place.session, file))
+
+
+def check_document(address: Address, content: bytes, hash_of: Callable[[str], str | None]) -> None:
+    """JSON must parse and say where it belongs; a sidecar is the commit mark, so its data must be here with that
+    hash. `hash_of`: the sha256 of a file of the same session as it is stored, None when it is not. Raises `Refused`.
+    """
+    name, document = address.file, _parse_object(address.file, content)
+    for key, expected in (("device", address.device), ("session", address.session)):
+        if document.get(key) != expected:
+            raise Refused(422, f"{name}: {key!r} is {document.get(key)!r}, the address says {expected!r}")
+    if name in DOCUMENTS:
+        return
+    data, stem = document.get("file"), name.removesuffix(".json")
+    if data not in (f"{stem}.npy", f"{stem}.wav"):
+        raise Refused(422, f"{name}: 'file' is {data!r}, a sidecar names the .npy or .wav file beside it")
+    stored = hash_of(data)
+    if stored is None:
+        raise Refused(424, f"{name}: its data file {data} has not arrived yet; deliver that first")
+    if stored != document.get("sha256"):
+        raise Refused(409, f"{name}: {data} is here with sha256 {stored}, the sidecar says {document.get('sha256')!r}")
 
 
 def _parse_object(name: str, content: bytes) -> dict:

@@ -1,4 +1,4 @@
-"""The receiving end: a small HTTPS server that answers a PUT only when the file is complete, checked and durable.
+"""The collector's HTTPS front: a small server that answers a PUT only when the file is complete, checked and durable.
 
     PUT /<device>/<session>/<file>    Content-Length, Content-Digest: sha-256=:<base64>: (RFC 9530), optional
     Authorization: Bearer <token>
@@ -6,96 +6,71 @@
 | answer | meaning for the sender |
 |---|---|
 | 201 | stored durably: it may be deleted on the board |
+| 307 | PUT it at the address in `Location`: only for data, only with `Expect: 100-continue`, only with `--presign` |
 | 412 | the same bytes are here already: as good as 201. Said without reading the body when the digest header tells it |
 | 409 | other bytes are here under that name (or a sidecar's data file has another hash): keep it, ask a person |
 | 400, 408, 411, 413, 415 | name, length or digest wrong; too slow; no length; too large; a content coding |
 | 401 | token missing or wrong |
 | 422, 424 | a JSON file that does not describe this place; a sidecar whose data file has not arrived |
-| 507 | the collector's disk is full |
+| 503, 507 | the collector's store cannot be reached; its disk is full |
 
 A `.zip` is a bundle: its members, named `<device>/<session>/<file>`, are stored one by one by the same rules, and 201
 is said when all are; an answer that refuses is that of the first member that is refused.
 
 Nothing that is here is ever overwritten, with or without `If-None-Match: *`. `GET /` answers a JSON status. How files
-are kept: `store.py`.
+are kept: `host/store.py`, `objects.py`.
 """
 
 import asyncio
 import base64
 import binascii
-import errno
 import hmac
-import logging
 import re
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
 from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from host import unbundle
-from host.store import DOCUMENTS, MAX_JSON_BYTES, SUMS, Place, Refused, Store, Upload
+from host.collector.ingest import Ingest
+from host.store import Address, Refused
 
-log = logging.getLogger("motelog.collector")
-
-MAX_BYTES = 64 << 20
-KEEP_FREE_BYTES = 64 << 20
 MIN_BYTES_PER_S = 1000
 SHUTDOWN_S = 5
+PRESIGNED_S = 900
 _PATH = re.compile(r"/([^/?#%]+)/([^/?#%]+)/([^/?#%]+)")
 _DIGEST = re.compile(r"\s*sha-256\s*=\s*:([A-Za-z0-9+/=]*):\s*(?:;.*)?")
 
 
-@dataclass
-class Device:
-    """What the status says about one device: bytes and segments on disk, and the deliveries since the collector was
-    started.
+class HttpFront:
+    """Receives files for `ingest` (see the module's text for the protocol).
+
+    `token`: demanded of every request when given. `stall_s`: longest silence of a sender; slower than 1 kB/s overall
+    is cut off as well. `presign`: send data files straight to the object store, which must be able to sign URLs.
+    `status`: gives what `GET /` answers. `before_put`: awaited with the file's path before its body is read; tests
+    make the collector stall with it.
     """
 
-    last_seen: str | None = None
-    latest_session: str | None = None
-    segments: int = 0
-    bytes: int = 0
-    stored: int = 0
-    repeated: int = 0
-    refused: int = 0
-
-
-class Collector:
-    """Receives files into `root` (see the module's text for the protocol).
-
-    `token`: demanded of every request when given. `max_bytes`: the largest file accepted. `keep_free_bytes`: below
-    this much free disk a delivery is refused with 507 before it is read. `stall_s`: longest silence of a sender;
-    slower than 1 kB/s overall is cut off as well. `before_put`: awaited with the file's path before its body is read;
-    tests make the collector stall with it.
-    """
+    name = "https"
 
     def __init__(
         self,
-        root: Path,
+        ingest: Ingest,
         *,
         token: str | None = None,
-        max_bytes: int = MAX_BYTES,
-        keep_free_bytes: int = KEEP_FREE_BYTES,
         stall_s: float = 30,
+        presign: bool = False,
+        status: Callable[[], dict] | None = None,
         before_put: Callable[[str], Awaitable[None]] | None = None,
     ):
-        self.store = Store(root)
+        self._ingest, self._store = ingest, ingest.store
         self._expected = None if token is None else f"Bearer {token}".encode()
-        self._max_bytes, self._keep_free_bytes, self._stall_s = max_bytes, keep_free_bytes, stall_s
-        self._before_put = before_put
-        self._devices: dict[str, Device] = {}
+        self._stall_s, self._presign, self._before_put = stall_s, presign, before_put
+        self._status = status or ingest.status
         self._listener: asyncio.Server | None = None
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0, ssl_context: ssl.SSLContext | None = None) -> int:
-        """Listens and returns the bound port. Raises `OSError` when the address is taken or the folder cannot be
-        used.
-        """
-        await asyncio.to_thread(self.store.prepare)
-        await asyncio.to_thread(self._count_stored)
+    async def listen(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> int:
+        """-> the bound port. Raises `OSError` when the address is taken."""
         self._web = web.Server(
             self._handle,
             access_log=None,
@@ -116,52 +91,42 @@ class Collector:
             await self._listener.wait_closed()
             self._listener = None
 
-    def status(self) -> dict:
-        """The status as `GET /` gives it."""
-        return {
-            "collector": "motelog",
-            "free_bytes": self.store.free_bytes(),
-            "devices": {name: asdict(device) for name, device in sorted(self._devices.items())},
-        }
-
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         try:
             self._authorise(request)
             if request.method == "GET" and request.raw_path == "/":
-                return web.json_response(self.status())
+                return web.json_response(self._status())
             if request.method != "PUT":
                 return web.Response(status=405, headers={"Allow": "PUT"}, text="PUT a file, or GET / for the status\n")
-            return await self._put(request)
+            place = self._place(request)
         except Refused as refused:
-            log.info("%s %s: %d %s", request.remote, request.raw_path[:200], refused.status, refused)
-            return _answer(refused.status, str(refused))
-        except OSError as error:
-            log.error("%s: %s", request.raw_path[:200], error)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                return _answer(507, "the collector's disk is full")
-            return _answer(500, f"the collector cannot store it: {error.strerror}")
+            return _answer(*self._refused(request, refused))
+        try:
+            return await self._put(request, place)
+        except (Refused, OSError) as error:
+            return _answer(*self._refused(request, error, place))
+
+    def _refused(self, request: web.BaseRequest, error: Refused | OSError, place: Address | None = None):
+        who = place.device if place else request.remote or "?"
+        return self._ingest.refused(self.name, who, request.raw_path, error, is_device=place is not None)
 
     def _authorise(self, request: web.BaseRequest) -> None:
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if self._expected is not None and not hmac.compare_digest(given, self._expected):
             raise Refused(401, "the token is missing or wrong (Authorization: Bearer <token>)")
 
-    async def _put(self, request: web.BaseRequest) -> web.Response:
-        place = self._place(request)
-        device = self._devices.setdefault(place.device, Device())
-        device.last_seen = datetime.now(UTC).isoformat(timespec="seconds")
-        try:
-            stored = await self._receive(request, place)
-        except (Refused, OSError):
-            device.refused += 1
-            raise
-        if not stored:
-            device.repeated += 1
-            return await self._answer_early(request)
-        for file, size in stored:
-            _count(device, place.session, file, size)
-            device.stored += 1
-        return _answer(201, "stored")
+    async def _put(self, request: web.BaseRequest, place: Address) -> web.Response:
+        length, sha256 = self._length(request, place), _digest(request)
+        expects = request.headers.get("Expect", "").lower() == "100-continue"
+        stored: list[tuple[str, int]] = []
+        known = await self._ingest.known(place, sha256)
+        if not known:
+            self._ingest.check_size(place, length)
+            if self._presign and expects and place.file.endswith((".npy", ".wav")):
+                return _redirect(await self._ingest.run(self._store.sign_put, place, PRESIGNED_S))
+            stored = await self._receive(request, place, sha256, expects)
+        self._ingest.devices.delivered(self.name, place.device, place.session, stored)
+        return _answer(201, "stored") if stored else await self._answer_early(request)
 
     async def _answer_early(self, request: web.BaseRequest) -> web.Response:
         """412 at once, then the body is read off, so that a sender that reads only after its last byte finds the
@@ -176,49 +141,35 @@ class Collector:
             response.force_close()
         return response
 
-    def _place(self, request: web.BaseRequest) -> Place:
+    def _place(self, request: web.BaseRequest) -> Address:
         match = _PATH.fullmatch(request.raw_path)
         if match is None:
             raise Refused(
                 400, "PUT /<device>/<session>/<file>, in plain letters: no percent codes, no query, no other levels"
             )
-        return Place(self.store.root, *match.groups())
+        return self._store.place(*match.groups())
 
-    async def _receive(self, request: web.BaseRequest, place: Place) -> list[tuple[str, int]]:
-        """(file, bytes) of what was stored, nothing if the same bytes were here before; every other outcome raises."""
-        length, sha256 = self._length(request, place), _digest(request)
-        if await asyncio.to_thread(self.store.stored_sha256, place) == sha256:
-            await asyncio.to_thread(self.store.confirm, place, sha256)
-            return []
-        if self.store.free_bytes() < self._keep_free_bytes + length:
-            raise Refused(507, "the collector's disk is full")
+    async def _receive(
+        self, request: web.BaseRequest, place: Address, sha256: str, expects: bool
+    ) -> list[tuple[str, int]]:
+        """(file, bytes) of what was stored, nothing if the same bytes were here; every other outcome raises."""
         if self._before_put:
             await self._before_put(request.raw_path)
-        if request.headers.get("Expect", "").lower() == "100-continue":
+        if expects:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        upload = await asyncio.to_thread(Upload, place)
+        upload = await self._ingest.run(self._store.upload, place)
         try:
             await self._read(request, upload.write)
-            if upload.sha256() != sha256:
-                raise Refused(
-                    400, f"{place.file}: the bytes have sha256 {upload.sha256()}, Content-Digest says {sha256}"
-                )
-            if place.file.endswith(unbundle.SUFFIX):
-                return await asyncio.to_thread(unbundle.unpack, self.store, upload, self._max_bytes)
-            created = await asyncio.to_thread(self.store.publish, upload)
-            return [(place.file, length)] if created else []
+            return await self._ingest.run(self._ingest.finish, upload, sha256)
         finally:
             upload.discard()
 
-    def _length(self, request: web.BaseRequest, place: Place) -> int:
+    def _length(self, request: web.BaseRequest, place: Address) -> int:
         if "Content-Encoding" in request.headers or "Content-Range" in request.headers:
             raise Refused(415, "whole files without a content coding only")
         length = request.content_length
         if length is None or "Transfer-Encoding" in request.headers:
             raise Refused(411, "Content-Length is required")
-        limit = min(self._max_bytes, MAX_JSON_BYTES) if place.file.endswith(".json") else self._max_bytes
-        if length > limit:
-            raise Refused(413, f"{place.file}: {length} bytes, the limit is {limit}")
         return length
 
     async def _read(self, request: web.BaseRequest, take: Callable[[bytes], None]) -> None:
@@ -236,26 +187,12 @@ class Collector:
         except TimeoutError:
             raise Refused(408, f"too slow: {arrived} of {length} bytes arrived in time") from None
 
-    def _count_stored(self) -> None:
-        """What an earlier run left here, so that the status is right from the start."""
-        for path in self.store.root.glob("*/*/*"):
-            session = path.parent
-            if path.is_file() and not path.name.startswith(".") and path.name != SUMS:
-                device = self._devices.setdefault(session.parent.name, Device())
-                _count(device, session.name, path.name, path.stat().st_size)
-
 
 async def _next_chunk(request: web.BaseRequest) -> bytes:
     try:
         return await request.content.readany()
     except (ConnectionError, ClientError, HttpProcessingError, web.RequestPayloadError) as error:
         raise Refused(400, f"the sender went away in the middle of the body ({error})") from None
-
-
-def _count(device: Device, session: str, file: str, size: int) -> None:
-    device.latest_session = max(device.latest_session or "", session)
-    device.bytes += size
-    device.segments += file.endswith(".json") and file not in DOCUMENTS
 
 
 def _digest(request: web.BaseRequest) -> str:
@@ -278,4 +215,11 @@ def _answer(status: int, text: str) -> web.Response:
     response = web.Response(status=status, text=text + "\n", headers=headers)
     if status in (408, 413):
         response.force_close()  # what is still on its way is not worth reading
+    return response
+
+
+def _redirect(url: str) -> web.Response:
+    """307 keeps method and body (RFC 9110 section 15.4.8); the body that the sender holds back never comes here."""
+    response = web.Response(status=307, headers={"Location": url}, text="PUT it there\n")
+    response.force_close()
     return response
