@@ -10,7 +10,7 @@ import aiomqtt
 
 from host import mistakes, mqtt_broker
 from host.mqtt_broker import Broker
-from host.store import Address, Refused
+from host.store import Refused, check_name
 
 RESEND_S = 10  # the board knows an id that it has seen, and does nothing twice
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"{line!r}: one line of visible characters")
         if not 0 < args.timeout <= 86400:
             raise ValueError(f"--timeout {args.timeout:g}: more than 0, at most 86400 seconds")
-        Address(args.device, "x", "x.npy")
+        check_name(args.device)
         broker = mqtt_broker.of_arguments(args)
         if broker is None:
             raise ValueError("--mqtt URL says where the broker is")

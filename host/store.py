@@ -41,6 +41,16 @@ class Refused(Exception):
         self.status = status
 
 
+def check_name(part: str) -> None:
+    """`Refused` unless it can be one name of a path on every system."""
+    if not _SEGMENT.fullmatch(part) or part.endswith(".") or _WINDOWS.fullmatch(part):
+        raise Refused(
+            400,
+            f"{part!r} is not a name: 1 to 64 of A-Z a-z 0-9 . _ -, starting with a letter or digit, "
+            "not ending with a dot and no device name of Windows",
+        )
+
+
 class Address:
     """The checked name of one file, `<device>/<session>/<file>`; raises `Refused` for what is no name on every
     system.
@@ -48,12 +58,7 @@ class Address:
 
     def __init__(self, device: str, session: str, file: str):
         for part in (device, session, file):
-            if not _SEGMENT.fullmatch(part) or part.endswith(".") or _WINDOWS.fullmatch(part):
-                raise Refused(
-                    400,
-                    f"{part!r} is not a name: 1 to 64 of A-Z a-z 0-9 . _ -, starting with a letter or digit, "
-                    "not ending with a dot and no device name of Windows",
-                )
+            check_name(part)
         if not _FILE.fullmatch(file):
             raise Refused(400, f"{file!r}: .npy, .wav, .json and .jsonl files are stored, and a .zip of them")
         self.device, self.session, self.file = device, session, file

@@ -15,7 +15,7 @@ from typing import TypeVar
 from host import unbundle
 from host.collector.objects import ObjectStore, Unavailable
 from host.collector.status import Devices, Refusals
-from host.store import MAX_JSON_BYTES, Address, Refused, Store
+from host.store import MAX_JSON_BYTES, Address, Refused, Store, check_name
 
 MAX_BYTES = 64 << 20
 KEEP_FREE_BYTES = 64 << 20
@@ -92,7 +92,7 @@ class Ingest:
         try:
             places = [self.store.place(device, session, file) for file, _, _ in files]
         except Refused as error:
-            return self.refused(transport, device, what, error, is_device=False)
+            return self.refused(transport, device, what, error, is_device=_is_name(device))
         try:
             await self.run(self._store, places, files, stored)
         except (Refused, OSError) as error:
@@ -136,3 +136,11 @@ def _answer(error: Refused | OSError) -> tuple[int, str]:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return 507, "the collector's disk is full"
     return 500, f"the collector cannot store it: {error.strerror}"
+
+
+def _is_name(device: str) -> bool:
+    try:
+        check_name(device)
+    except Refused:
+        return False
+    return True

@@ -16,7 +16,7 @@ from host.collector.ingest import Ingest
 from host.collector.manifest import MAX_LINE_BYTES, Unanswerable, Wrong, parse
 from host.collector.status import log
 from host.mqtt_broker import Broker
-from host.store import Address, Refused
+from host.store import Refused, check_name
 
 GROUP = "collectors"
 IN_FLIGHT = 16
@@ -114,7 +114,7 @@ class MqttFront:
     async def _store(self, device: str, payload: bytes) -> dict | None:
         """The acknowledgement, None when there is nobody to answer."""
         try:
-            Address(device, "x", "x.npy")
+            check_name(device)
             manifest = parse(payload, device)
         except Wrong as error:
             status, why = self._ingest.refused(self.name, device, error.name, error)
@@ -128,7 +128,7 @@ class MqttFront:
     def _report(self, device: str, payload: bytes) -> None:
         """A board's own words about itself; an empty message clears a retained one."""
         try:
-            Address(device, "x", "x.npy")
+            check_name(device)
             report = json.loads(payload) if 0 < len(payload) <= MAX_REPORT_BYTES else {}
             if not isinstance(report, dict):
                 raise Refused(400, "a status is a JSON object")

@@ -97,7 +97,7 @@ class Refusals:
         self._known[key] = None
         if len(self._known) > self._remembered:
             self._known.popitem(last=False)
-        log.warning("%s %s %a: %d %s (said once)", *key, why[:300])
+        log.warning("%s: %a, %a: %d %s (said once)", *key, why[:300])
 
 
 def now() -> str:
