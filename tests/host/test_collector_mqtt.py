@@ -12,6 +12,7 @@ from host import verify
 from host.collector import Collector
 from host.collector.mqtt import MqttFront
 from host.mqtt_broker import Broker
+from host.store import DOCUMENTS
 from tests.fleet.device import Device, message
 from tests.host import synthetic
 from tests.host.test_collector import digest, hidden, visible
@@ -27,7 +28,8 @@ def names(files: dict[str, bytes] = FILES) -> dict[str, dict[str, bytes]]:
     """The names of the spool: a segment is its data and its sidecar."""
     named: dict[str, dict[str, bytes]] = {}
     for file, content in files.items():
-        named.setdefault(file if file in ("session.json", "ledger.json") else file.rpartition(".")[0], {})[file] = content
+        name = file if file in DOCUMENTS else file.rpartition(".")[0]
+        named.setdefault(name, {})[file] = content
     return named
 
 
@@ -124,11 +126,13 @@ def changed(**changes) -> bytes:
     return json.dumps(json.loads(line) | changes).encode() + b"\n" + body
 
 
-def listing(file="imu-000000.npy", size=len(SEGMENT["imu-000000.npy"]), sha256=None) -> list:
-    return [file, size, sha256 or hashlib.sha256(SEGMENT["imu-000000.npy"]).hexdigest()]
-
-
 ALL = json.loads(GOOD.partition(b"\n")[0])["files"]
+
+
+def listing(file=ALL[0][0], size=ALL[0][1], sha256=ALL[0][2]) -> list:
+    return [file, size, sha256]
+
+
 WRONG = {
     "another device's name": changed(name=f"other/{SESSION}/{NAME}"),
     "a name upwards": changed(name=f"{DEVICE}/../{NAME}"),
