@@ -412,6 +412,9 @@ class Lent:
     def readinto(self, buf):
         return self._file.readinto(buf)
 
+    def seek(self, offset, whence=0):
+        return self._file.seek(offset, whence)
+
     def close(self):
         """Give it back; a second time does nothing."""
         if self._file is None:

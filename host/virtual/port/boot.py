@@ -19,6 +19,8 @@ import wiring
 from hardware import board
 
 FIRMWARE = (machine, network, select, socket, time)  # in memory from here on
+if "bluetooth" in board.world:
+    import bluetooth  # noqa: F401
 
 
 def _mount():

@@ -1,0 +1,252 @@
+"""The spool over Bluetooth Low Energy: MCUmgr's SMP over GATT, on micropython-lib's aioble.
+
+Any MCUmgr client reads the board (docs/ble.md). The board never knows who listens and sends nothing unasked: the
+other side asks for a piece, asks for the next one, and acknowledges what it has. So a connection may be cut anywhere.
+
+Three things bound the RAM: one buffer for one answer, one for requests, and that an answer is finished before the
+next request is looked at. NimBLE says ENOMEM when its buffers are full, then we wait; BTstack (RP2) queues everything
+on the heap, therefore its answers are small.
+"""
+
+import asyncio
+import errno
+import struct
+import sys
+from time import ticks_diff, ticks_ms
+
+import aioble
+import bluetooth
+
+from transport import smp
+from transport.smp_device import Device
+from transport.smp_files import Files
+
+SERVICE = "8D53DC1D-1DB7-4CD3-868B-8A527460AA84"  # Zephyr's "SMP over Bluetooth" service
+CHARACTERISTIC = "DA2E7828-FBCE-4E01-AE9E-261174997C48"
+MTU = 247  # one notification fills one packet of the link layer: 251 bytes less 4 of L2CAP
+NO_MTU = 23  # until the central has asked for more
+COMPANY = 0xFFFF  # of the advertised state: nobody's (Bluetooth SIG, "Assigned Numbers")
+MAX_NAME_BYTES = 28  # what a scan response holds
+
+PIECE_MS = 1000  # the rest of a request comes within this time, or it is forgotten
+STALL_MS = 10000  # a central that takes nothing for so long is dropped
+IDLE_MS = 60000  # and one that asks for nothing for so long
+REFRESH_MS = 10000  # so old may the advertised state be
+RETRY_MS = 5000
+ENOMEM_MS = 5
+
+_WRITE_ENCRYPTED = 0x1000
+_NO_INPUT_NO_OUTPUT = 3
+
+
+class Stalled(Exception):
+    """The central does not take what it asked for."""
+
+
+def answer_buffer(n):
+    """-> a buffer for answers: n bytes, or what this port's Bluetooth stack and heap bear."""
+    n = n or (2048 if sys.platform == "rp2" else 16384)
+    while True:
+        try:
+            return bytearray(n)
+        except MemoryError:
+            if n <= 1024:
+                raise
+            n //= 2
+
+
+class Ble:
+    """Serves one central at a time, for ever (`run`). Contract: one `run` task; what it allocates for good, it does here.
+
+    `name` is advertised, with `state()` ("recording", "idle") and how much waits; `window()` says whether anybody may
+    connect now. `do`, `fix`: see smp_device.Device. With `pairing` requests are taken over an encrypted link only
+    (NimBLE).
+    """
+
+    def __init__(
+        self,
+        spool,
+        *,
+        name,
+        answer_bytes=None,
+        advertise_ms=500,
+        pairing=False,
+        do=None,
+        state=None,
+        fix=None,
+        window=None,
+        log=print,
+    ):
+        self._spool = spool
+        self._name = name.encode()[:MAX_NAME_BYTES]
+        self._advertise_us = advertise_ms * 1000
+        self._pairing = pairing
+        self._state = state
+        self._window = window
+        self._log = log
+        self._buffer = answer_buffer(answer_bytes)
+        self._device = Device(spool, answer_bytes=len(self._buffer), do=do, state=state, fix=fix)
+        handlers = self._device.handlers()
+        handlers.update(Files(spool).handlers())
+        self._server = smp.Server(self._buffer, handlers)
+        self._assembler = smp.Assembler()
+        self._characteristic = None
+        self._stopping = False
+        self.state = "off"  # advertising, connected, window closed, stopped
+        self.connections = 0
+        self.requests = 0
+        self.sent_bytes = 0
+        self.full = 0  # times that the stack had no room
+        self.last_error = None
+
+    def status(self):
+        """The counters as a dict that fits into JSON."""
+        return {
+            "state": self.state,
+            "connections": self.connections,
+            "requests": self.requests,
+            "bytes": self.sent_bytes,
+            "acknowledged": self._device.acknowledged,
+            "full": self.full,
+            "last_error": self.last_error,
+        }
+
+    async def run(self):
+        """Advertise and serve until the task is cancelled or `stop()`."""
+        try:
+            while not self._stopping:
+                try:
+                    self._start()
+                    await self._session()
+                except OSError as error:  # the stack, or its memory
+                    self.last_error = "Bluetooth fails: %s" % error
+                    self._log(self.last_error)
+                    await asyncio.sleep_ms(RETRY_MS)
+        finally:
+            self.state = "stopped"
+
+    def stop(self):
+        """Let `run` end after the present connection. To end at once, cancel its task."""
+        self._stopping = True
+
+    async def drain(self, deadline_s):
+        """Wait until nothing is pending any more, at most `deadline_s` seconds. -> how much still is; -1: unreadable."""
+        left = int(deadline_s * 1000)
+        try:
+            while left > 0 and self._spool.pending(1):
+                await asyncio.sleep_ms(500)
+                left -= 500
+            return sum(1 for _ in self._spool.waiting())
+        except OSError:
+            return -1
+
+    def _start(self):
+        """Switch the radio on and register the service, once."""
+        if self._characteristic:
+            return
+        aioble.config(gap_name=self._name, mtu=MTU)
+        if self._pairing:
+            from aioble import security  # noqa: F401  registers what keeps the keys
+
+            aioble.config(bond=True, le_secure=True, io=_NO_INPUT_NO_OUTPUT)
+        service = aioble.Service(bluetooth.UUID(SERVICE))
+        # appended, not captured: aioble keeps ten captured writes at most, and drops the rest without a word
+        characteristic = aioble.BufferedCharacteristic(
+            service,
+            bluetooth.UUID(CHARACTERISTIC),
+            write_no_response=True,
+            notify=True,
+            max_len=smp.MAX_REQUEST_BYTES,
+            append=True,
+        )
+        if self._pairing:
+            characteristic.flags |= _WRITE_ENCRYPTED
+        aioble.register_services(service)
+        self._characteristic = characteristic
+
+    async def _session(self):
+        """Advertise until somebody connects, or the state is to be said anew; serve who does."""
+        if self._window and not self._window():
+            self.state = "window closed"
+            await asyncio.sleep_ms(1000)
+            return
+        self.state = "advertising"
+        try:
+            connection = await aioble.advertise(
+                self._advertise_us,
+                name=self._name,
+                services=[bluetooth.UUID(SERVICE)],
+                manufacturer=(COMPANY, self._advertised()),
+                timeout_ms=REFRESH_MS,
+            )
+        except asyncio.TimeoutError:
+            return
+        if connection is None:  # aioble takes a cancellation for the wish to stop advertising, and keeps it to itself
+            raise asyncio.CancelledError
+        self.state = "connected"
+        self.connections += 1
+        try:
+            await self._serve(connection)
+        except (aioble.DeviceDisconnectedError, asyncio.TimeoutError):
+            pass
+        except Stalled:
+            self.last_error = "the other side took nothing for %d s: disconnected" % (STALL_MS // 1000)
+        finally:
+            await self._disconnect(connection)
+
+    def _advertised(self):
+        """4 bytes: version of this format, 1 = recording, number of segments that wait."""
+        recording = self._state is not None and self._state() == "recording"
+        return struct.pack("<BBH", 1, recording, min(self._spool.status()["pending_segments"], 0xFFFF))
+
+    async def _serve(self, connection):
+        """Answer requests, one after the other. Returns when the central is gone, or asks for nothing any more."""
+        characteristic, assembler = self._characteristic, self._assembler
+        characteristic.read()  # what the last one left
+        assembler.reset()
+        idle_since = ticks_ms()
+        with connection.timeout(None):
+            while connection.is_connected():
+                request = assembler.request()
+                if request:
+                    self.requests += 1
+                    await self._send(connection, await self._server.answer(request))
+                    idle_since = ticks_ms()
+                    continue
+                try:
+                    await characteristic.written(PIECE_MS)
+                    assembler.feed(characteristic.read())
+                except asyncio.TimeoutError:
+                    assembler.reset()
+                    if ticks_diff(ticks_ms(), idle_since) > IDLE_MS:
+                        return
+
+    async def _send(self, connection, n):
+        """Notify the answer of n bytes in pieces; they stay in order, and none is cut."""
+        view = memoryview(self._buffer)
+        at = 0
+        since = ticks_ms()
+        while at < n:
+            end = min(n, at + (connection.mtu or NO_MTU) - 3)
+            try:
+                self._characteristic.notify(connection, view[at:end])
+            except OSError as error:
+                if error.errno != errno.ENOMEM:
+                    raise aioble.DeviceDisconnectedError() from None
+                self.full += 1
+                if ticks_diff(ticks_ms(), since) > STALL_MS:
+                    raise Stalled() from None
+                await asyncio.sleep_ms(ENOMEM_MS)
+                continue
+            at = end
+            since = ticks_ms()
+            await asyncio.sleep_ms(0)
+        self.sent_bytes += n
+
+    async def _disconnect(self, connection):
+        if not connection.is_connected():
+            return
+        try:
+            await connection.disconnect()
+        except asyncio.TimeoutError:
+            self.last_error = "the connection could not be closed"
