@@ -465,7 +465,7 @@ def _network(config, board):
     upload = config.get("upload")
     if upload is None:
         return
-    if board and board["wifi"] and wifi == []:
+    if board and board["wifi"] and wifi == [] and (upload.get("https") or upload.get("mqtt")):
         yield ("network.wifi", "is empty: there is no way to upload", 'name a network: ["home"]')
     low, high = upload.get("backoff_min_s"), upload.get("backoff_max_s")
     if low is not None and high is not None and low > high:
@@ -474,14 +474,16 @@ def _network(config, board):
     if "https" in upload and "mqtt" in upload:
         if https and upload["mqtt"]:
             yield ("upload.mqtt", "stands beside upload.https: recordings go one way", "keep one of them")
-        elif not (https or upload["mqtt"] or upload.get("ble")):
-            yield ("upload", "names no way to a collector", "https or mqtt, or null: recordings stay on the board")
+        elif not (https or upload["mqtt"]) and upload.get("ble", True) is None:
+            yield ("upload", "names no way to a collector", "https, mqtt or ble, or null: recordings stay on the board")
     if https and "url" in https:
         yield from url_errors(https, "upload.https")
     if https and ("cert_file" in https and "key_file" in https):
         if (https["cert_file"] is None) != (https["key_file"] is None):
             lacks = "key_file" if https["key_file"] is None else "cert_file"
             yield ("upload.https." + lacks, "is missing: a certificate and its key belong together", "give both")
+    if upload.get("ble") and board and board["ble"] is None:
+        yield ("upload.ble", "this board's MicroPython has no Bluetooth", "https or mqtt, or another board")
 
 
 def _addresses(network):

@@ -270,6 +270,19 @@ class Mqtt(Strict):
     """The status is published that often, and when its state changes."""
 
 
+class Ble(Strict):
+    """Recordings can be fetched over Bluetooth Low Energy, beside other ways or instead of them."""
+
+    name: Annotated[str, Field(min_length=1, max_length=28, pattern=r"^[!-~][ -~]*$")] | None = None
+    """Name that is advertised; null = the device's, cut to 28 bytes."""
+    pairing: bool = False
+    """Only over an encrypted link, which the other side must pair for (firmware with NimBLE)."""
+    answer_bytes: Annotated[int, Field(ge=256, le=32_768)] | None = None
+    """Longest answer, kept in RAM: longer ones are faster; null = what the firmware bears, 2048 or 16384."""
+    advertise_ms: Annotated[int, Field(ge=20, le=10_240)] = 500
+    """Time between two advertisements: longer ones take less current and are found later."""
+
+
 class Upload(Strict):
     """Sending recordings to a collector. All times in seconds."""
 
@@ -277,6 +290,8 @@ class Upload(Strict):
     """Over HTTPS, straight to the collector; null = not."""
     mqtt: Mqtt | None = None
     """Over MQTT, through a broker; null = not."""
+    ble: Ble | None = None
+    """Fetched over Bluetooth; null = not."""
     bundle: Literal["stored", "deflated"] | None = None
     """Ship small segments as .zip bundles, compressed or not (needs micropython-zipfile); null = file by file."""
     interval_s: Annotated[float, Field(ge=0, le=86_400)] = 5

@@ -56,7 +56,7 @@ def answer_buffer(n):
 
 
 class Ble:
-    """Serves one central at a time, for ever (`run`). Contract: one `run` task; what it allocates for good, it does here.
+    """Serves one central at a time, for ever (`run`, one task). What it allocates for good, it allocates here.
 
     `name` is advertised, with `state()` ("recording", "idle") and how much waits; `window()` says whether anybody may
     connect now. `do`, `fix`: see smp_device.Device. With `pairing` requests are taken over an encrypted link only
@@ -130,7 +130,9 @@ class Ble:
         self._stopping = True
 
     async def drain(self, deadline_s):
-        """Wait until nothing is pending any more, at most `deadline_s` seconds. -> how much still is; -1: unreadable."""
+        """Wait until nothing is pending any more, at most `deadline_s` seconds. -> number of names that still are, -1
+        when the spool cannot be read.
+        """
         left = int(deadline_s * 1000)
         try:
             while left > 0 and self._spool.pending(1):

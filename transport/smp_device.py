@@ -58,7 +58,7 @@ class Device:
         out.value({"buf_size": smp.MAX_REQUEST_BYTES, "buf_count": 1})
 
     async def _datetime(self, op, request, out):
-        """Write {"datetime": "2026-11-22T16:40:00.000000+00:00"}: a clock fix; our clock is never set, nor read here."""
+        """Write {"datetime": "2026-11-22T16:40:00+00:00"}: a clock fix. Our clock is never set; nor read, over SMP."""
         if op != smp.WRITE or self._fix is None:
             raise smp.Error(smp.NOT_SUPPORTED)
         self._fix(utc_us(request["datetime"]), _CLOCK_UNCERTAINTY_US, "ble")

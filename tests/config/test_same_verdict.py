@@ -81,7 +81,7 @@ def test_model_and_folded_rules(case):
         assert out == filled(value, kind)
 
 
-WAYS = {"https": {"url": "https://h"}, "mqtt": {"url": "mqtts://h"}}
+WAYS = {"https": {"url": "https://h"}, "mqtt": {"url": "mqtts://h"}, "ble": {}}
 WIFI = {"network": {"wifi": ["home"]}, "upload": WAYS}
 EVERYTHING = {
     "config": {"$schema": "x", **validate(RULES["config"], {**copy.deepcopy(BASE), **WIFI}, "", [])},

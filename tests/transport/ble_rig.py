@@ -29,7 +29,9 @@ def aioble_files() -> dict[str, bytes]:
 class BleRig:
     """`air`, `radio`, `board` (running `ble_board.py`), `hci`: where a bumble client finds its controller."""
 
-    def __init__(self, folder: Path, *, interval_ms: float = 0, world: dict | None = None, heap_kb: int = 384, **scenario):
+    def __init__(
+        self, folder: Path, *, interval_ms: float = 0, world: dict | None = None, heap_kb: int = 384, **scenario
+    ):
         self.folder, self.scenario, self._world, self._heap_kb = folder, scenario, world or {}, heap_kb
         self.air = Air(interval_ms)
         self.radio = VirtualRadio(self.air)
