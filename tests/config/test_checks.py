@@ -194,7 +194,8 @@ def test_in_order(changes):
         ({**MQTT, "upload.https": BASE["upload"]["https"]}, "upload.mqtt", ["upload.https", "one of them"]),
         ({"upload.https": None}, "upload", ["no way", "https, mqtt or ble"]),
         (
-            {"board": "nano_33_ble_sense", "buses": {}, "streams": {"mic": {**HOST, "segment_frames": 8192}}, "upload": {"ble": {}}},
+            {"board": "nano_33_ble_sense", "buses": {}, "streams": {"mic": {**HOST, "segment_frames": 8192}},
+             "upload": {"ble": {}}},
             "upload.ble", ["no Bluetooth"],
         ),
         ({**MQTT, "upload.mqtt.url": "mqttx://h"}, "upload.mqtt.url", ["mqtts://"]),
