@@ -195,7 +195,7 @@ def test_in_order(changes):
         ({"upload.https": None}, "upload", ["no way", "https, mqtt or ble"]),
         (
             {"board": "nano_33_ble_sense", "buses": {}, "streams": {"mic": {**HOST, "segment_frames": 8192}},
-             "upload": {"ble": {}}},
+             "storage.reserve_kb": 0, "upload": {"ble": {}}},
             "upload.ble", ["no Bluetooth"],
         ),
         ({**MQTT, "upload.mqtt.url": "mqttx://h"}, "upload.mqtt.url", ["mqtts://"]),
