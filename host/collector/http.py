@@ -123,7 +123,7 @@ class HttpFront:
         if not known:
             self._ingest.check_size(place, length)
             if self._presign and expects and place.file.endswith((".npy", ".wav")):
-                return _redirect(await self._ingest.run(self._store.sign_put, place, PRESIGNED_S))
+                return await _redirect(request, await self._ingest.run(self._store.sign_put, place, PRESIGNED_S))
             stored = await self._receive(request, place, sha256, expects)
         self._ingest.devices.delivered(self.name, place.device, place.session, stored)
         return _answer(201, "stored") if stored else await self._answer_early(request)
@@ -218,8 +218,13 @@ def _answer(status: int, text: str) -> web.Response:
     return response
 
 
-def _redirect(url: str) -> web.Response:
-    """307 keeps method and body (RFC 9110 section 15.4.8); the body that the sender holds back never comes here."""
+async def _redirect(request: web.BaseRequest, url: str) -> web.Response:
+    """307 keeps method and body (RFC 9110 section 15.4.8). The body that the sender holds back is not waited for: the
+    connection ends (section 10.1.1).
+    """
     response = web.Response(status=307, headers={"Location": url}, text="PUT it there\n")
     response.force_close()
+    await response.prepare(request)
+    await response.write_eof()
+    request.transport.close()
     return response
