@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from host.environment import ROOT
-from tests.tools import micropython32, stubs
+from tests.tools import micropython32, qemu, stubs
+from tests.tools.apt import Unavailable
 
 
 def add_arguments(parser):
@@ -22,6 +23,11 @@ def add_arguments(parser):
         "runs hold the board-side code against them without being asked",
     )
     parser.add_argument(
+        "--with-cortex", action="store_true",
+        help="first build MicroPython for an emulated Cortex-M3 (about a minute; Debian, with gcc-arm-none-eabi, "
+        "libnewlib-arm-none-eabi and qemu-system-arm); later runs use it without being asked",
+    )
+    parser.add_argument(
         "--campaign", action="store_true",
         help="cut the power at every flash operation of a recording, not only at a sample of them (about a quarter of "
         "an hour on two cores)",
@@ -31,16 +37,19 @@ def add_arguments(parser):
 
 def run(args) -> int:
     """pytest's verdict: 0 all passed, 1 a test failed or none was found, 2 wrong arguments, 130 interrupted."""
-    if args.with_32bit:
+    def told(text):
+        print(text, file=sys.stderr)
+
+    for wanted, what, obtain in (
+        (args.with_32bit, "32-bit MicroPython", lambda: micropython32.obtain(progress=told)),
+        (args.with_stubs, "stubs", stubs.obtain),
+        (args.with_cortex, "Cortex-M3", lambda: qemu.obtain(progress=told)),
+    ):
         try:
-            micropython32.obtain(progress=lambda text: print(text, file=sys.stderr))
-        except micropython32.Unavailable as reason:
-            print(f"deploy.py test: {reason}; its tests are skipped", file=sys.stderr)
-    if args.with_stubs:
-        try:
-            stubs.obtain()
-        except stubs.Unavailable as reason:
-            print(f"deploy.py test: {reason}; its tests are skipped", file=sys.stderr)
+            if wanted:
+                obtain()
+        except Unavailable as reason:
+            told(f"deploy.py test: no {what}, its tests are skipped: {reason}")
     if args.campaign:
         os.environ["MOTELOG_CAMPAIGN"] = "1"
     os.chdir(ROOT)

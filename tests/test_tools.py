@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools import micropython32
+from tests.tools import apt
 from tests.tools.micropython import run_micropython
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,7 +125,7 @@ def etc(tmp_path):
 
 def test_a_debian_source_in_stanzas_is_found_and_moved_to_the_suite(etc):
     (etc / "apt" / "sources.list.d" / "a.sources").write_text(DEB822)
-    suffix, text = micropython32.debian_source(etc)
+    suffix, text = apt.debian_source(etc)
     assert suffix == ".sources"
     assert "types: deb\nuris: http://mirror.example/debian\nsuites: trixie\ncomponents: main\n" in text
     assert "elsewhere" not in text and "architectures" not in text and " .\n abc" in text
@@ -134,7 +134,7 @@ def test_a_debian_source_in_stanzas_is_found_and_moved_to_the_suite(etc):
 def test_a_debian_source_in_one_line_is_found_and_moved_to_the_suite(etc):
     (etc / "apt" / "sources.list").write_text(ONE_LINE)
     expected = "deb [signed-by=/usr/share/keyrings/d.gpg] http://mirror.example/debian trixie main\n"
-    assert micropython32.debian_source(etc) == (".list", expected)
+    assert apt.debian_source(etc) == (".list", expected)
 
 
 @pytest.mark.parametrize(("release", "told"), [
@@ -144,5 +144,5 @@ def test_a_debian_source_in_one_line_is_found_and_moved_to_the_suite(etc):
 def test_without_a_debian_source_the_reason_is_told(etc, release, told):
     (etc / "os-release").write_text(release)
     (etc / "apt" / "sources.list.d" / "node.sources").write_text(DEB822.partition("\n\n")[0])
-    with pytest.raises(micropython32.Unavailable, match=told):
-        micropython32.debian_source(etc)
+    with pytest.raises(apt.Unavailable, match=told):
+        apt.debian_source(etc)

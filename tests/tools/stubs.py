@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.tools.apt import Unavailable
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = Path(__file__).with_name("stubs.lock")
 PORTS = ("esp32", "rp2", "stm32")
@@ -40,10 +42,6 @@ _GUARDS = {"ImportError", "AttributeError", "NameError", "Exception"}
 _CODES = {"attr-defined", "import-not-found", "call-arg", "call-overload", "name-defined"}
 _LINE = re.compile(r"(?P<file>[\w/]+\.py):(?P<line>\d+): error: (?P<text>.*)  \[(?P<code>[\w-]+)\]")
 _OWN_CLASS = re.compile(r'"(\w+)" has no attribute')
-
-
-class Unavailable(Exception):
-    """Why the stubs cannot be had, in one sentence."""
 
 
 def _folder(port: str) -> Path:
