@@ -114,6 +114,8 @@ class Loop:
         if board.shipper and self._tasks:
             await _cancel(self._tasks[0])
             await board.shipper.drain(SHIP_AT_END_S)
+            board.state = "done"
+            board.snapshot()  # for a transport that publishes it before it leaves
             await board.shipper.close()
         await self._cancel_tasks()
         board.state = "done"

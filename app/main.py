@@ -60,7 +60,9 @@ class Board:
         self.control = Control(self)
         upload = config["upload"]
         self.wifi = network.wifi(config["network"]["wifi"], secrets, status.log) if upload else None
-        self.shipper = network.shipper(upload, secrets, self.spool, self.wifi, status.log) if upload else None
+        self.shipper = None
+        if upload:
+            self.shipper = network.shipper(upload, secrets, self.spool, self.wifi, self._obey_mqtt, status.log)
         self.duration_s = config["schedule"]["duration_s"]
 
     def begin_session(self):
@@ -74,7 +76,12 @@ class Board:
         snapshot = status.snapshot(self.state, self.session, self.spool, self.shipper, self.wifi)
         if self.why:
             snapshot["why"] = self.why
+        if self.shipper:
+            self.shipper.report(snapshot)
         return snapshot
+
+    def _obey_mqtt(self, line):
+        return self.control.do(line, "mqtt")
 
     def reset(self):
         """Start the board anew; does not return."""

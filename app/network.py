@@ -24,31 +24,59 @@ def wifi(names, secrets, log):
     return Wifi(wlan, networks, backoff=_backoff(1, 60), failures=failures)
 
 
-def shipper(upload, secrets, spool, link, log):
-    """-> the task that ships the spool over `link` (None: there is always a network), or None when that cannot work."""
-    https = upload["https"]
-    if https is None:
-        return None
-    from transport.https import Https
+def shipper(upload, secrets, spool, link, do, log):
+    """-> the task that ships the spool over `link` (None: there is always a network), or None when that cannot work.
+
+    `do(line) -> (ok, text)` obeys commands that come in that way.
+    """
     from transport.shipper import Shipper
 
     spool = _bundled(spool, upload["bundle"], log)
     try:
-        ca, cert, key = [_read(name, https[name]) for name in ("ca_file", "cert_file", "key_file")]
-        transport = Https(
-            spool,
-            url=https["url"],
-            ca=ca,
-            token=secrets["https_token"],
-            cert=cert,
-            key=key,
-            timeout_s=upload["timeout_s"],
-        )
+        if upload["mqtt"]:
+            transport = _mqtt(upload, secrets, spool, do)
+        elif upload["https"]:
+            transport = _https(upload, secrets, spool)
+        else:
+            return None
     except TransportError as error:
         log("nothing is uploaded: " + error.message)
         return None
     backoff = _backoff(upload["backoff_min_s"], upload["backoff_max_s"])
     return Shipper(spool, transport, interval_s=upload["interval_s"], backoff=backoff, link=link)
+
+
+def _https(upload, secrets, spool):
+    from transport.https import Https
+
+    https = upload["https"]
+    ca, cert, key = _certificates(https)
+    return Https(
+        spool,
+        url=https["url"],
+        ca=ca,
+        token=secrets["https_token"],
+        cert=cert,
+        key=key,
+        timeout_s=upload["timeout_s"],
+    )
+
+
+def _mqtt(upload, secrets, spool, do):
+    from transport.mqtt import Mqtt
+
+    settings = dict(upload["mqtt"])
+    ca, cert, key = _certificates(settings)
+    for name in ("ca_file", "cert_file", "key_file"):
+        del settings[name]
+    password = secrets["mqtt_password"]
+    return Mqtt(
+        spool, ca=ca, cert=cert, key=key, password=password, timeout_s=upload["timeout_s"], do=do, **settings
+    )
+
+
+def _certificates(place):
+    return [_read(name, place[name]) for name in ("ca_file", "cert_file", "key_file")]
 
 
 def _bundled(spool, method, log):

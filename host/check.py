@@ -8,10 +8,9 @@ from config import loader
 from config.model import field_errors
 from config.secrets import missing, repeated
 from config.strictjson import JSONError, parse
-from host.libs import cache_folder, is_present, locked
+from host.libs import NEEDED, cache_folder, is_present, needed
 
 SECRETS = "secrets.json"
-ZIPFILE = "zipfile"
 
 
 def add_arguments(parser):
@@ -56,10 +55,11 @@ def check_files(config_path, secrets_path=None):
 
 def _packages(config):
     """What the configuration needs beyond the firmware, and the cache of `deploy.py libs` has not got."""
-    upload = config.get("upload") or {}
-    if upload.get("bundle") and not all(is_present(package) for package in locked() if package.name == ZIPFILE):
-        reason = f"needs micropython-zipfile, which is not in {cache_folder()}"
-        yield "upload.bundle", reason, "python3 deploy.py libs --from DIR (its clone), or null"
+    for package in needed(config):
+        if not is_present(package):
+            key = next(key for key, names in NEEDED.items() if package.name in names)
+            reason = f"needs the package {package.name}, which is not in {cache_folder()}"
+            yield f"upload.{key}", reason, "python3 deploy.py libs --from DIR (its clone), or null"
 
 
 def problems(config, secrets):

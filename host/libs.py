@@ -21,6 +21,7 @@ LOCK = Path(__file__).resolve().parents[1] / "libs.lock.json"
 INDEX = "https://micropython.org/pi/v2"
 RAW = "https://raw.githubusercontent.com"
 TIMEOUT_S = 20
+NEEDED = {"mqtt": ("umqtt.robust", "umqtt.simple"), "bundle": ("zipfile",)}  # by a key of the configuration's `upload`
 # The index adds this line to a .py file that has no version (micropython-lib, tools/build.py).
 _VERSION_LINE = re.compile(rb"\n\n__version__ = '[^'\n]*'\n\Z")
 
@@ -63,6 +64,13 @@ def locked() -> list[Package]:
     """The packages of the lock file."""
     packages = json.loads(LOCK.read_text(encoding="utf-8"))["packages"]
     return [Package(**entry | {"files": tuple(File(**file) for file in entry["files"])}) for entry in packages]
+
+
+def needed(config: dict | None) -> list[Package]:
+    """The packages that a board with this configuration (None: none) needs below its lib/."""
+    upload = (config or {}).get("upload") or {}
+    names = {name for key, wanted in NEEDED.items() if upload.get(key) for name in wanted}
+    return [package for package in locked() if package.name in names]
 
 
 def files_of(package: Package) -> list[tuple[str, Path]]:

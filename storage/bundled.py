@@ -24,13 +24,17 @@ class BundledSpool:
     """
 
     def __init__(self, spool, method):
+        self.device = spool.device
         self._spool = spool
         self._method = method
         self._members = {}  # name of a bundle -> names of its segments, as long as one of them is pending
 
-    def pending(self, limit=32, skip=()):
-        """-> names that wait, bundles where they are possible, in their order."""
+    def pending(self, limit=32, skip=(), taken=()):
+        """-> names that wait, bundles where they are possible, in their order; none `taken`, nor what is in one."""
         self._members = {name: members for name, members in self._members.items() if self.is_pending(name)}
+        gone = set()
+        for name in taken:
+            gone.update(self._members.get(name, (name,)))
         single = set()
         for name, members in self._members.items():
             if any([name in known for known in skip]):
@@ -38,7 +42,7 @@ class BundledSpool:
         names = []
         run = []  # neighbours that may become a bundle
         n_bytes = 0
-        for name in self._spool.pending(limit, skip):
+        for name in self._spool.pending(limit, skip, gone):
             size = MAX_BYTES if name in single else self._bytes(name)
             if run and (n_bytes + size > MAX_BYTES or len(run) == MAX_SEGMENTS or _session(run[0]) != _session(name)):
                 names.append(self._named(run))

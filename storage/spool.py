@@ -230,13 +230,13 @@ class Spool:
 
     # --- the transport's side
 
-    def pending(self, limit=32, skip=()):
+    def pending(self, limit=32, skip=(), taken=()):
         """-> the oldest names that wait to be acknowledged, in their order, at most `limit`, those in the containers
-        `skip` left out.
+        `skip`, and those `taken` (on their way), left out.
         """
         names = []
         for name, _ in self.waiting():
-            if any([name in known for known in skip]):
+            if name in taken or any([name in known for known in skip]):
                 continue
             names.append(name)
             if len(names) == limit:

@@ -22,8 +22,7 @@ _CAUSES = {TIMEOUT: LINK, REFUSED: COLLECTOR_DOWN, LOST: LINK, GARBAGE: SERVER, 
 class TransportError(Exception):
     """`kind` is one of the names above, `message` one sentence for a person. Secrets are never in it.
 
-    `cause`: what to look at first, one of the second list; without it what `kind` suggests. `acknowledged` lists the
-    names that `ship` had finished when it failed.
+    `cause`: what to look at first, one of the second list; without it what `kind` suggests.
     """
 
     def __init__(self, kind, message, cause=None):
@@ -31,7 +30,6 @@ class TransportError(Exception):
         self.kind = kind
         self.message = message
         self.cause = cause or _CAUSES[kind]
-        self.acknowledged = []
 
     def __str__(self):
         return self.kind + ": " + self.message

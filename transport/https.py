@@ -21,13 +21,18 @@ class Https:
     A name is acknowledged when each of its parts, in order, was answered with 200, 201, 204 (stored durably) or 412
     (there already). Public, for the shipper and the status: `conflicts` and `refused` (name -> reason) hold the names
     that the server did not take (in conflict: other bytes are there under this name, which no repetition heals),
-    `sent_bytes` (of files), `connections` made, `resolve_ms` (how long the last name look-up blocked).
+    `sent_bytes` (of files), `connections` made, `resolve_ms` (how long the last name look-up blocked); `on_the_way`
+    (names sent and not answered yet: none between two calls of `take`), `stays` (there is nothing to be connected for
+    but shipping).
 
     A large file that may be there already (it was sent and not answered, or refused, or it is the first after a start)
     is announced with `Expect: 100-continue`, so that its bytes need not travel again.
 
     Raises `TransportError(CONFIG)` when the arguments cannot work.
     """
+
+    on_the_way = ()
+    stays = False
 
     def __init__(self, spool, *, url, ca=None, token=None, cert=None, key=None, timeout_s=10, fixes=None):
         tls, host, port, self._path = parse_url(url)
@@ -75,23 +80,22 @@ class Https:
         if self._redirect:
             self._redirect.close()
 
-    async def ship(self, names):
-        """Sends all parts of each name, in order, and returns the list of names acknowledged.
+    async def ship(self, take, answered):
+        """Sends all parts of each name that `take()` gives, in order, until it gives None.
 
-        Names that the server does not take are left out, see `conflicts` and `refused`. When nothing more can be
-        shipped now, raises `TransportError`, whose `acknowledged` lists the names done before. Cancelling closes the
+        `answered(name, stored)` is called for each as soon as it has its answer; why one was not stored is in
+        `conflicts` or `refused`. When nothing more can be shipped now, raises `TransportError`. Cancelling closes the
         connection.
         """
-        done = []
         try:
-            for name in names:
-                if await self._ship_name(name):
-                    done.append(name)
+            while True:
+                name = take()
+                if name is None:
+                    return
+                answered(name, await self._ship_name(name))
         except TransportError as error:
-            error.acknowledged = done
             await self._look_closer(error)
             raise
-        return done
 
     async def _ship_name(self, name):
         """True: acknowledged. False: this name was not taken, and the reason is noted."""

@@ -130,6 +130,14 @@ class Link:
             self._pause_ms = min(_PAUSE_MAX_MS, self._pause_ms * 2)
         return self._early > 0
 
+    def poll(self):
+        """What has come, as `receive` gives it, or None when there is nothing yet; does not wait. The end of the
+        connection is a failure here.
+        """
+        count = self._early or self._read()
+        self._early = 0
+        return self._answer[:count] if count else None
+
     def is_stale(self):
         """True if a connection kept open between requests has been closed, or says something unasked."""
         try:

@@ -26,8 +26,9 @@ class Commands:
             if not isinstance(line, str) or len(str(number)) > _LONGEST_ID:
                 raise ValueError
         except (ValueError, KeyError, TypeError):
-            wrong = "is longer than 4096 bytes" if payload is None else 'is not {"id": "up to 64 characters", "do": "..."}'
-            return _reply(None, False, "not done: the command " + wrong)
+            if payload is None:
+                return _reply(None, False, "not done: the command is longer than 4096 bytes")
+            return _reply(None, False, 'not done: a command is {"id": "up to 64 characters", "do": "..."}')
         for known in self._answered:
             if known[0] == number:
                 return _reply(*known)

@@ -10,8 +10,9 @@ class Shipper:
     """Lets `transport` ship the names of `spool`, for ever (`run`) or until nothing is left (`drain`); or both.
 
     A name is acknowledged to the spool as soon as the transport says so. A cut between the two only means that it is
-    sent again and found to be there already. Names are taken in the spool's order. One that the server does not take
-    lets the others pass: in conflict it stays where it is, otherwise it gets its next turn when nothing else waits.
+    sent again and found to be there already. The transport takes names in the spool's order, as it has room for them.
+    One that the server does not take lets the others pass: in conflict it stays where it is, otherwise it gets its next
+    turn when nothing else waits.
 
     `backoff` has `next_ms()` and `reset()` (see `Backoff`). `interval_s` is the time between two looks at an empty
     spool. `link` has `is_up()`: while there is no network at all, nothing is tried, so that nothing counts as a failure
@@ -26,6 +27,7 @@ class Shipper:
         self._link = link
         self._lock = asyncio.Lock()  # one user of the transport at a time
         self._stopping = False
+        self._names = []  # for the transport to take in this round
         self.state = "idle"  # connecting, shipping, waiting (for something to ship), backing off, no network, stopped
         self.attempts = 0  # names tried
         self.acknowledged = 0  # names
@@ -49,6 +51,11 @@ class Shipper:
             "cause": "link" if self.state == "no network" else self.cause,
             "resolve_ms": getattr(transport, "resolve_ms", 0),
         }
+
+    def report(self, status):
+        """The board's status as a dict, for a transport that tells it on."""
+        if hasattr(self._transport, "report"):
+            self._transport.report(status)
 
     async def run(self):
         """Ships until `stop()`. The connection is closed at the end, also when this task is cancelled."""
@@ -100,7 +107,7 @@ class Shipper:
             await asyncio.sleep_ms(_SLICE_MS)
         async with self._lock:
             try:
-                await self._ship(self._waiting())
+                await self._ship()
                 return bool(self._waiting()), not self._transport.refused
             except (TransportError, OSError, MemoryError) as error:  # OSError: the flash under the spool
                 self.last_error = str(error) or type(error).__name__
@@ -108,24 +115,38 @@ class Shipper:
                 self.cause = getattr(error, "cause", "board")
                 return True, False
 
-    async def _ship(self, names):
-        """Ships `names` one by one, so that each is acknowledged at once; the connection stays open in between."""
+    async def _ship(self):
+        """Lets the transport ship what waits, and what comes meanwhile; the connection stays open afterwards."""
         transport = self._transport
-        for name in names:
-            if self._stopping:
-                return
-            self.state = "connecting"
-            self.attempts += 1
-            await transport.connect()
-            self.state = "shipping"
-            if await transport.ship((name,)):
-                self._spool.acknowledge(name)
-                self.acknowledged += 1
-                self.cause = None
-                self._backoff.reset()
-            else:
-                self.cause = "conflict" if name in transport.conflicts else "refused"
-                self.last_error = transport.conflicts.get(name) or transport.refused.get(name)
+        self._names = self._waiting()
+        if not (self._names or transport.stays):
+            return
+        self.state = "connecting"
+        await transport.connect()
+        self.state = "shipping"
+        await transport.ship(self._take, self._answered)
+
+    def _take(self):
+        """-> the next name for the transport, oldest first; None: there is none, or it is time to end."""
+        if self._stopping:
+            return None
+        if not self._names:
+            self._names = self._untried()
+            if not self._names:
+                return None
+        self.attempts += 1
+        return self._names.pop(0)
+
+    def _answered(self, name, stored):
+        """The transport has an answer for `name`."""
+        if stored:
+            self._spool.acknowledge(name)
+            self.acknowledged += 1
+            self.cause = None
+            self._backoff.reset()
+        else:
+            self.cause = "conflict" if name in self._transport.conflicts else "refused"
+            self.last_error = self._transport.conflicts.get(name) or self._transport.refused.get(name)
 
     def _waiting(self):
         """The oldest names to try: not those in conflict, and those refused last time only if there are no others."""
@@ -133,8 +154,15 @@ class Shipper:
         for known in (conflicts, refused):
             for name in [name for name in known if not self._spool.is_pending(name)]:
                 del known[name]  # the spool gave it up
-        names = self._spool.pending(skip=(conflicts, refused))
-        return self._spool.pending(skip=(conflicts,)) if refused and not names else names
+        names = self._untried()
+        if refused and not names:
+            names = self._spool.pending(skip=(conflicts,), taken=self._transport.on_the_way)
+        return names
+
+    def _untried(self):
+        """The oldest names that the server has not turned down."""
+        transport = self._transport
+        return self._spool.pending(skip=(transport.conflicts, transport.refused), taken=transport.on_the_way)
 
     async def _wait(self, ms, ok):
         """Sleeps, but notices `stop`.

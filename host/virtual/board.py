@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from host import libs
 from host.board_files import PACKAGES, board_files, code_sha256
 from host.virtual import image
 from host.virtual.compiler import compile_files, find_micropython
@@ -44,10 +45,13 @@ class VirtualBoard:
     ) -> None:
         """Put the repository's board-side code, the configuration and `files` ({"/name": content}) on the flash.
 
-        A flash image that exists is kept: code is replaced, recordings stay.
+        Packages that the configuration needs come with them, as far as they are in the cache of `deploy.py libs`. A
+        flash image that exists is kept: code is replaced, recordings stay.
         """
         sources = board_files()
-        content = {f"/{name}": data for name, data in compile_files(sources, self.micropython).items()}
+        packages = [package for package in libs.needed(config) if libs.is_present(package)]
+        added = {f"lib/{target}": path for package in packages for target, path in libs.files_of(package)}
+        content = {f"/{name}": data for name, data in compile_files(sources | added, self.micropython).items()}
         content["/code.sha256"] = code_sha256(sources).encode()
         for name, value in (("/config.json", config), ("/secrets.json", secrets)):
             if value is not None:

@@ -16,18 +16,23 @@ async def main(root, url, ca_file, token):
     spool.recover()
     with open(ca_file, "rb") as file:
         https = Https(spool, url=url, ca=file.read(), token=token, timeout_s=1)
+
+    def take():
+        names = spool.pending(1)
+        return names[0] if names else None
+
+    def answered(name, stored):
+        if stored:
+            spool.acknowledge(name)
+
     for _ in range(40):
-        names = spool.pending()
-        if not names:
+        if not spool.pending():
             break
         try:
-            done = await https.ship(names)
+            await https.ship(take, answered)
         except TransportError as error:
-            done = error.acknowledged
             print(error)
             await asyncio.sleep_ms(100)
-        for name in done:
-            spool.acknowledge(name)
     print("left:", spool.pending(), https.conflicts, https.refused)
     await https.close()
 

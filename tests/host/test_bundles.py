@@ -189,6 +189,6 @@ def test_check_refuses_bundles_without_the_package(tmp_path, monkeypatch):
     monkeypatch.setattr(check, "is_present", lambda package: False)
     errors = check.check_files(file)[1]
     assert [error[1] for error in errors] == ["upload.bundle"] and "deploy.py libs" in errors[0][3]
-    monkeypatch.setattr(check, "is_present", lambda package: package.name == check.ZIPFILE)
+    monkeypatch.setattr(check, "is_present", lambda package: package.name == "zipfile")
     assert check.check_files(file)[1] == []
-    assert check.ZIPFILE in [package.name for package in libs.locked()]
+    assert [package.name for package in libs.needed(config)] == ["zipfile"]

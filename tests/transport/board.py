@@ -12,12 +12,13 @@ from time import ticks_diff, ticks_us
 
 from transport.backoff import Backoff
 from transport.errors import TransportError
-from transport.https import Https
 from transport.shipper import Shipper
 
 
 class Spool:
     """The spool's interface over a folder. `names`: [[name, [[remote name, size, sha256], ...]], ...], oldest first."""
+
+    device = "wrist-01"
 
     def __init__(self, folder, names, events):
         self._folder = folder
@@ -25,8 +26,8 @@ class Spool:
         self._events = events
         self.opened = []
 
-    def pending(self, limit=32, skip=()):
-        return [name for name, _ in self._names if not any([name in known for known in skip])][:limit]
+    def pending(self, limit=32, skip=(), taken=()):
+        return [name for name, _ in self._names if not any([name in known for known in skip + (taken,)])][:limit]
 
     def waiting(self):
         return iter(self._names)
@@ -51,23 +52,50 @@ class Spool:
         self._names = [entry for entry in self._names if entry[0] != name]
 
 
-class Watched(Https):
-    """Https that notes its failures in `events`."""
+def watched(base, events):
+    """A transport of class `base` that notes its failures in `events`."""
 
-    async def connect(self):
-        try:
-            await super().connect()
-        except TransportError as error:
-            self.events.append(["error", error.kind, error.message])
-            raise
+    class Watched(base):
+        async def connect(self):
+            try:
+                await super().connect()
+            except TransportError as error:
+                events.append(["error", error.kind, error.message])
+                raise
 
-    async def ship(self, names):
-        try:
-            return await super().ship(names)
-        except TransportError as error:
-            if self.events[-1:] != [["error", error.kind, error.message]]:
-                self.events.append(["error", error.kind, error.message])
-            raise
+        async def ship(self, take, answered):
+            try:
+                await super().ship(take, answered)
+            except TransportError as error:
+                if events[-1:] != [["error", error.kind, error.message]]:
+                    events.append(["error", error.kind, error.message])
+                raise
+
+    return Watched
+
+
+def make_transport(scenario, spool, ca, events):
+    """What the scenario asks for: MQTT with the options under "mqtt", else HTTPS."""
+    if "mqtt" not in scenario:
+        from transport.https import Https
+
+        options = {key: scenario[key] for key in ("token", "timeout_s") if key in scenario}
+        return watched(Https, events)(spool, url=scenario["url"], ca=ca, **options)
+    from transport.mqtt import Mqtt
+
+    def do(line):
+        events.append(["do", line])
+        if line == "fail":
+            raise OSError(28)
+        return line != "refuse", "did " + line
+
+    options = {"timeout_s": scenario["timeout_s"], "do": do}
+    options.update(scenario["mqtt"])
+    for name in ("cert", "key"):
+        if name in options:
+            with open(options[name], "rb") as file:
+                options[name] = file.read()
+    return watched(Mqtt, events)(spool, url=scenario["url"], ca=ca, **options)
 
 
 class Ticker:
@@ -123,13 +151,14 @@ async def main(scenario):
     if scenario.get("ca"):
         with open(scenario["ca"], "rb") as file:
             ca = file.read()
+    __import__("transport.mqtt" if "mqtt" in scenario else "transport.https")
     gc.collect()
     heap = gc.mem_alloc()
     before = descriptors()
-    options = {key: scenario[key] for key in ("token", "timeout_s") if key in scenario}
-    transport = Watched(spool, url=scenario["url"], ca=ca, **options)
-    transport.events = events
+    transport = make_transport(scenario, spool, ca, events)
     shipper = Shipper(spool, transport, interval_s=0.05, backoff=Backoff(0.005, 0.02))
+    if "report" in scenario:
+        shipper.report(scenario["report"])
     ticker = Ticker(scenario.get("collect", False))
     ticking = asyncio.create_task(ticker.run()) if scenario.get("tick") else None
     start = ticks_us()

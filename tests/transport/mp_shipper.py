@@ -14,8 +14,8 @@ class Spool:
         self.names = list(names)
         self.log = []
 
-    def pending(self, limit=32, skip=()):
-        return [name for name in self.names if not any([name in known for known in skip])][:limit]
+    def pending(self, limit=32, skip=(), taken=()):
+        return [name for name in self.names if not any([name in known for known in skip + (taken,)])][:limit]
 
     def waiting(self):
         return iter([(name, name) for name in self.names])
@@ -47,11 +47,18 @@ class Transport:
     async def close(self):
         self.spool.log.append("close")
 
-    async def ship(self, names):
+    on_the_way = ()
+    stays = False
+
+    async def ship(self, take, answered):
         self.busy += 1
-        assert self.busy == 1 and len(names) == 1
+        assert self.busy == 1
         try:
-            return await self._ship(names[0])
+            while True:
+                name = take()
+                if name is None:
+                    return
+                answered(name, await self._ship(name))
         finally:
             self.busy -= 1
 
@@ -63,11 +70,11 @@ class Transport:
             raise TransportError(LOST, "gone")
         if step == "conflict":
             self.conflicts[name] = "other bytes"
-            return []
+            return False
         if step == "refused":
             self.refused[name] = "not now"
-            return []
-        return [name]
+            return False
+        return True
 
 
 def make(*names, **plan):

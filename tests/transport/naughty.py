@@ -28,6 +28,7 @@ class Server:
         self.stored = {}
         self.requests = []
         self.connections = 0
+        self.default = obey  # what later connections do
         self.let_go = None  # ends the stalls when the test is over
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)  # a stalled reader shows soon
@@ -63,7 +64,7 @@ class Server:
         tasks = set()
         while True:
             sock, _ = await self._loop.sock_accept(self._listener)
-            behaviour = self.plan[self.connections] if self.connections < len(self.plan) else obey
+            behaviour = self.plan[self.connections] if self.connections < len(self.plan) else self.default
             self.connections += 1
             tasks.add(self._loop.create_task(self._serve(sock, behaviour)))
 

@@ -63,6 +63,8 @@ class Files:
 class Bench:
     """Ships `Files` from a MicroPython process to a server."""
 
+    env = None
+
     def __init__(self, interpreter, folder, authority):
         self._interpreter = interpreter
         self._folder = folder
@@ -79,7 +81,9 @@ class Bench:
         }  # fmt: skip
         path = self._folder / "scenario.json"
         path.write_text(json.dumps(scenario | options))
-        done = run_micropython(BOARD, str(path), interpreter=self._interpreter, heap="384K", timeout_s=30, check=True)
+        done = run_micropython(
+            BOARD, str(path), interpreter=self._interpreter, heap="384K", timeout_s=30, check=True, env=self.env
+        )
         print(done.stdout)  # for the report of a failing test
         result = json.loads(done.stdout)
         assert result["left_open"] == 0
