@@ -65,17 +65,24 @@ class VirtualBoard:
         """Power on."""
         if self._process and self._process.returncode is None:
             raise RuntimeError("the board is running")
+        environment = self.environment()
+        self.status, self.log, self._said_exit = {}, [], None
+        self._process = await asyncio.create_subprocess_exec(
+            *self.command(), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT, cwd=self.workdir, env=environment, start_new_session=True, limit=1 << 20,
+        )
+
+    def command(self) -> list[str]:
+        """What starts the board's process."""
+        return [str(self.micropython), "-X", f"heapsize={self.heap_kb}K", "-c", "import boot; boot.run()"]
+
+    def environment(self) -> dict[str, str]:
+        """The environment of the board's process; its firmware is compiled and its world written."""
         port = self.workdir / "port"
         _compile_port(port, self.micropython)
         world = self.workdir / "world.json"
         world.write_text(json.dumps(self.world))
-        self.status, self.log, self._said_exit = {}, [], None
-        self._process = await asyncio.create_subprocess_exec(
-            self.micropython, "-X", f"heapsize={self.heap_kb}K", "-c", "import boot; boot.run()",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            cwd=self.workdir, env=os.environ | {"MICROPYPATH": f"{port}:.frozen", "MOTELOG_WORLD": str(world)},
-            start_new_session=True, limit=1 << 20,
-        )
+        return os.environ | {"MICROPYPATH": f"{port}:.frozen", "MOTELOG_WORLD": str(world)}
 
     async def lines(self) -> AsyncIterator[str]:
         """What the board prints, line by line, until it ends."""

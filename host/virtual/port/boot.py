@@ -7,6 +7,7 @@ flash is mounted.
 """
 
 import gc
+import os
 import select
 import socket
 import sys
@@ -33,21 +34,33 @@ def _mount():
         reason = f"no file system on the flash image ({error}); it is not formatted, its data might be wanted"
         raise ValueError(reason) from None
     vfs.umount("/")
-    vfs.mount(fs, "/")
+    vfs.mount(fs, "/", readonly=board.world["flash"].get("read_only", False))
     sys.path[:] = ["", ".frozen", "/lib"]
     return device
 
 
 def run():
     """Power on. Ends the process."""
+    console = os.getenv("MOTELOG_CONSOLE")
+    if console:
+        import repl
+
+        repl.install()
     try:
         wiring.connect()
         board.flash = _mount()
     except (OSError, ValueError, KeyError) as error:
         print(f"virtual board: {error}")
-        sys.exit(2)
+        if not console:
+            sys.exit(2)
+        vfs.umount("/")  # the host's: a board whose flash cannot be mounted has a REPL and nothing else
     gc.collect()
+    if console:
+        repl.boot(console == "raw", _run_main if "main" in board.world else None)
     print(f"virtual board: {gc.mem_alloc()} of {gc.mem_alloc() + gc.mem_free()} heap bytes in use before the program")
+    sys.exit(_run_main())
+
+
+def _run_main():
     name = board.world.get("main", "app.main")
-    module = __import__(name, None, None, ("run",))
-    sys.exit(module.run() or 0)
+    return __import__(name, None, None, ("run",)).run() or 0
