@@ -1,10 +1,14 @@
-"""`deploy.py board`: a virtual board in the foreground, for anybody without hardware."""
+"""`deploy.py board`: a virtual board in the foreground, for anybody without hardware.
+
+Without a configuration it is as new, with sensors wired to it: mpremote and `push` work on its port. With one it has
+the repository's code and records at once.
+"""
 
 import argparse
-import asyncio
 import json
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from cryptography import x509
@@ -13,8 +17,9 @@ from cryptography.hazmat.primitives import serialization
 from host import mistakes
 from host.demo_plan import FLASH_KB
 from host.virtual import VirtualBoard
-from host.virtual.board import POWER_CUT, RESET
+from host.virtual.board import POWER_CUT
 from host.virtual.compiler import CompileError
+from host.virtual.console import Console
 from host.virtual.image import ImageError
 from host.virtual.world import files_for, world_for
 
@@ -27,11 +32,15 @@ class UserError(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Run a virtual board until its recording ends: MicroPython with a small heap, modelled sensors, and a flash "
-        "image as its only disk. Ctrl-C ends the recording."
+        "Run a virtual board: MicroPython with a small heap, modelled sensors, and a flash image as its only disk. Its "
+        "first line says the port, on which mpremote, push, pull and monitor work. Without --config it is empty and "
+        "runs until Ctrl-C. With --config it records at once and runs until the recording ends: Ctrl-C, or the line "
+        "'exit' on its port, ends it."
     )
     add = parser.add_argument
-    add("--config", type=Path, default=EXAMPLE, metavar="FILE", help="default config/examples/virtual.json")
+    add("--config", type=Path, metavar="FILE", help="install this configuration and record (default: an empty board)")
+    add("--sensors", type=Path, default=EXAMPLE, metavar="FILE",
+        help="configuration whose sensors are wired to an empty board (default config/examples/virtual.json)")
     add("--secrets", type=Path, metavar="FILE", help="secrets file of the board")
     add("--imu", type=Path, metavar="FILE.npy", help="motion, int16 (n, 3) or (n, 6); default synthesised")
     add("--mic", type=Path, metavar="FILE.wav", help="sound, mono 16-bit; default a tone")
@@ -48,45 +57,68 @@ def run(args: argparse.Namespace) -> int:
     try:
         if not FLASH_KB[0] <= args.flash_kb <= FLASH_KB[1]:
             raise UserError(f"--flash-kb {args.flash_kb}: from {FLASH_KB[0]} to {FLASH_KB[1]}")
-        config, files = _configuration(args)
-        world = _world(args, config)
-        files |= files_for(config)
-        secrets = _json(args.secrets) if args.secrets else {}
         with tempfile.TemporaryDirectory(prefix="motelog-board-") as work:
-            board = VirtualBoard(world, work)
-            board.install(config=config, secrets=secrets, files=files)
-            return asyncio.run(_run(board))
+            console = Console(_board(args, work), _print if args.config else None)
+            try:
+                return _serve(console, empty=not args.config)
+            finally:
+                console.close()
     except (UserError, ImageError, CompileError, OSError) as error:
         return mistakes.report("board", error)
 
 
-async def _run(board: VirtualBoard) -> int:
-    """Until the board ends for good; a reset starts it again. A first Ctrl-C asks it to stop, a second takes the
-    power away.
+def _board(args: argparse.Namespace, work: str) -> VirtualBoard:
+    """The board, off. A configured one has everything on its flash."""
+    if not args.config:
+        if args.url or args.secrets or args.seconds is not None:
+            raise UserError("--url, --secrets and --seconds go with --config; an empty board gets them by `push`")
+        world = _world(args, _json(args.sensors), args.sensors)
+        world.pop("main", None)
+        return VirtualBoard(world, work)
+    config, files = _configuration(args)
+    world = {"main": "app.main"} | _world(args, config, args.config)
+    secrets = _json(args.secrets) if args.secrets else {}
+    board = VirtualBoard(world, work)
+    board.install(config=config, secrets=secrets, files=files | files_for(config))
+    return board
+
+
+def _serve(console: Console, empty: bool) -> int:
+    """Until the board ends for good. Ctrl-C ends an empty one; a configured one is asked to stop first, and a second
+    Ctrl-C takes the power away.
     """
-    code = RESET
-    while code == RESET:
-        await board.start()
-        printing = asyncio.create_task(_print(board))
-        try:
-            await asyncio.shield(printing)
-        except asyncio.CancelledError:
+    print(console.port, flush=True)
+    print(f"board: on the port {console.port}; Ctrl-C ends it", file=sys.stderr)
+    ended: list[int | OSError] = []
+    thread = threading.Thread(target=_run, args=(console, ended))
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        if not empty:
             print("board: stopping; Ctrl-C again switches it off", file=sys.stderr)
-            await board.stop()
-            try:
-                await printing
-            except asyncio.CancelledError:
-                await board.kill()
-                raise
-        code = await board.wait()
-    if code == POWER_CUT:
+            console.type(b"exit\n")
+            thread.join()
+    finally:
+        console.end()
+        thread.join()
+    if isinstance(ended[0], OSError):
+        raise ended[0]
+    if ended[0] == POWER_CUT:
         print("board: the power was cut, as the world file says", file=sys.stderr)
-    return code if code in (0, 1, 2) else 1
+    return ended[0] if ended[0] in (0, 1, 2) else 1
 
 
-async def _print(board: VirtualBoard) -> None:
-    async for line in board.lines():
-        print(line, flush=True)
+def _run(console: Console, ended: list) -> None:
+    try:
+        ended.append(console.run())
+    except OSError as error:
+        ended.append(error)
+
+
+def _print(data: bytes) -> None:
+    sys.stdout.write(data.decode(errors="replace").replace("\r\n", "\n"))
+    sys.stdout.flush()
 
 
 def _configuration(args: argparse.Namespace) -> tuple[dict, dict[str, bytes]]:
@@ -107,7 +139,7 @@ def _configuration(args: argparse.Namespace) -> tuple[dict, dict[str, bytes]]:
     return config, files
 
 
-def _world(args: argparse.Namespace, config: dict) -> dict:
+def _world(args: argparse.Namespace, config: dict, path: Path) -> dict:
     if args.world:
         world = _json(args.world)
         world.setdefault("flash", {})
@@ -123,8 +155,8 @@ def _world(args: argparse.Namespace, config: dict) -> dict:
     try:
         return world_for(config, **how, flash_kb=args.flash_kb, flash_image=args.flash)
     except (KeyError, TypeError, AttributeError) as error:
-        hint = f"`deploy.py check {args.config}` says what is wrong"
-        raise UserError(f"{args.config}: no world fits it ({error!r}): {hint}") from None
+        hint = f"`deploy.py check {path}` says what is wrong"
+        raise UserError(f"{path}: no world fits it ({error!r}): {hint}") from None
 
 
 def _json(path: Path) -> dict:

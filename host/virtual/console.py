@@ -52,19 +52,21 @@ class Console:
 
     def run(self) -> int:
         """Power on. -> exit code: the world's `main`'s own, POWER_CUT, or 0 after `end()`."""
-        try:
-            while True:
-                code = self._one_start()
-                if code is not None:
-                    return code
-        finally:
-            for number in (self._master, *self._input, *self._wake):
-                os.close(number)
+        while not self._ended:
+            code = self._one_start()
+            if code is not None:
+                return code
+        return 0
 
     def end(self) -> None:
         """Switch the board off; from any thread."""
         self._ended = True
         os.write(self._wake[1], b"x")
+
+    def close(self) -> None:
+        """Let go of the port, after `run()`."""
+        for number in (self._master, *self._input, *self._wake):
+            os.close(number)
 
     def type(self, text: bytes) -> None:
         """Input from elsewhere than the port; from any thread."""
@@ -118,6 +120,11 @@ class Console:
             self._write_out(client=not self._no_client)
             self._write_in()
         self._listen(control)
+        while self._exit is not None and select.select([output], [], [], 0)[0]:
+            data = os.read(output, 4096)
+            if not data:
+                break
+            self._say(data)
 
     def _wait(self, output: int, control: int) -> set[int]:
         """The file numbers that something can be done with; `_no_client` is found out, too."""

@@ -54,7 +54,8 @@ def test_a_recording_stays_on_the_flash(tmp_path, motion_only, capsys):
         (("--config", "absent.json"), "absent.json: No such file or directory"),
         (("--imu", "absent.npy"), "absent.npy: there is no such file"),
         (("--world", __file__), "cannot be read as JSON"),
-        (("--ca", "absent.pem", "--url", "https://localhost"), "absent.pem: No such file or directory"),
+        (("--config", board.EXAMPLE, "--ca", "absent.pem", "--url", "https://h"), "absent.pem: No such file"),
+        (("--url", "https://localhost"), "go with --config"),
         (("--flash-kb", "64"), "--flash-kb 64: from 256 to 65536"),
     ],
 )

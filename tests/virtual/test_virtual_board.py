@@ -66,7 +66,7 @@ def run():
     assert asyncio.run(on_board.start(made)) == (5, ["hello"])
 
 
-def test_stop_is_a_line_on_standard_input(tmp_path):
+def test_exit_is_a_line_on_standard_input(tmp_path):
     program = "import sys\ndef run():\n    print('ready')\n    print(sys.stdin.readline().strip())\n"
     made = on_board.board(tmp_path, program, clock="real")
 
@@ -79,7 +79,7 @@ def test_stop_is_a_line_on_standard_input(tmp_path):
                 await made.stop()
         return await made.wait(), lines[-1]
 
-    assert asyncio.run(asyncio.wait_for(scene(), 20)) == (0, "stop")
+    assert asyncio.run(asyncio.wait_for(scene(), 20)) == (0, "exit")
 
 
 WRITER = """

@@ -57,10 +57,10 @@ def run():
     gc.collect()
     if console:
         repl.boot(console == "raw", _run_main if "main" in board.world else None)
-    print(f"virtual board: {gc.mem_alloc()} of {gc.mem_alloc() + gc.mem_free()} heap bytes in use before the program")
     sys.exit(_run_main())
 
 
 def _run_main():
+    print(f"virtual board: {gc.mem_alloc()} of {gc.mem_alloc() + gc.mem_free()} heap bytes in use before the program")
     name = board.world.get("main", "app.main")
     return __import__(name, None, None, ("run",)).run() or 0

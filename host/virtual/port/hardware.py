@@ -48,10 +48,9 @@ class Board:
         """The process ends here and now, as hardware does: no handler, no `finally`. The launcher reads `code` from
         the line.
         """
-        if self._control:
-            self.tell(f"exit {code}")
-        else:
+        if not self._control or code == POWER_CUT:
             print('@{"state": "' + why + '", "exit": ' + str(code) + "}")
+        self.tell(f"exit {code}")
         os.system("kill -KILL $PPID")
 
 

@@ -1,4 +1,4 @@
-"""The virtual board's REPL on its console: friendly, paste, raw and raw-paste mode, as shared/runtime/pyexec.c has them.
+"""The virtual board's REPL: friendly, paste, raw and raw-paste mode, as shared/runtime/pyexec.c has them.
 
 The interrupt character is a plain byte while the REPL reads, and a KeyboardInterrupt while a program runs
 (keyboard.py). All that a mode answers goes out in one write, so that an interrupt that comes late tears nothing.
@@ -55,7 +55,8 @@ def execute(run):
     except BaseException as error:  # noqa: B036 - whatever the program raises is shown
         text = io.StringIO()
         sys.print_exception(error, text)
-        return text.getvalue().replace("\n", "\r\n").encode(), False
+        lines = [line for line in text.getvalue().split("\n") if not line.startswith('  File "repl.py"')]
+        return "\r\n".join(lines).encode(), False
     return None, False
 
 
@@ -249,8 +250,19 @@ def _paste_mode():
 
 
 def _run_shown(source, kind):
-    """Run what was typed, show its trace. -> whether it asked for a soft reset"""
-    trace, reset = execute(lambda: exec(compile(source, "<stdin>", kind), names))
+    """Run what was typed, show its value or its trace. -> whether it asked for a soft reset"""
+
+    def run():
+        try:
+            code = compile(source, "<stdin>", "eval")
+        except SyntaxError:
+            exec(compile(source, "<stdin>", kind), names)
+            return
+        value = eval(code, names)
+        if value is not None:
+            cooked_print(repr(value))
+
+    trace, reset = execute(run)
     _out.write(trace or b"")
     return reset
 

@@ -1,0 +1,126 @@
+"""The virtual board's console: what the real mpremote does on it, and the bytes of its protocol."""
+
+import hashlib
+import os
+import time
+
+import pytest
+import serial
+from mpremote.transport import TransportExecError
+
+from tests.virtual.console_client import connected, mpremote, powered
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory):
+    with powered(tmp_path_factory.mktemp("board")) as made:
+        yield made
+
+
+def test_mpremote_copies_lists_hashes_and_removes(console, tmp_path):
+    data = os.urandom(5000)
+    (tmp_path / "data.bin").write_bytes(data)
+    mpremote(console.port, "fs", "cp", "data.bin", ":copied.bin", cwd=tmp_path)
+    assert "5000 copied.bin" in mpremote(console.port, "fs", "ls", cwd=tmp_path)
+    assert hashlib.sha256(data).hexdigest() in mpremote(console.port, "fs", "sha256sum", ":copied.bin", cwd=tmp_path)
+    mpremote(console.port, "fs", "cp", ":copied.bin", "back.bin", cwd=tmp_path)
+    assert (tmp_path / "back.bin").read_bytes() == data
+    mpremote(console.port, "fs", "rm", ":copied.bin", cwd=tmp_path)
+    assert "copied" not in mpremote(console.port, "fs", "ls", cwd=tmp_path)
+
+
+def test_mpremote_runs_mounts_and_installs(console, tmp_path):
+    (tmp_path / "hello.py").write_text("print('hello', 6 * 7)\n")
+    (tmp_path / "bytes.bin").write_bytes(bytes(range(256)))  # with 3, which must not interrupt
+    (tmp_path / "package.json").write_text('{"urls": [["part/hello.py", "hello.py"]], "version": "1"}')
+    assert mpremote(console.port, "run", "hello.py", cwd=tmp_path) == "hello 42\n"
+    code = "print(open('/remote/bytes.bin', 'rb').read() == bytes(range(256))); import hello"
+    assert mpremote(console.port, "mount", ".", "exec", code, cwd=tmp_path).endswith("True\nhello 42\n")
+    mpremote(console.port, "mip", "install", f"{tmp_path}/package.json", cwd=tmp_path)
+    assert "hello 42" in mpremote(console.port, "exec", "import part.hello", cwd=tmp_path)
+    mpremote(console.port, "soft-reset", cwd=tmp_path)
+    mpremote(console.port, "reset", cwd=tmp_path)
+    assert mpremote(console.port, "eval", "2 + 3", cwd=tmp_path).strip() == "5"
+
+
+def test_an_exception_is_shown_without_the_repl(console):
+    with connected(console) as board, pytest.raises(TransportExecError) as raised:
+        board.exec("1/0")
+    trace = raised.value.error_output
+    assert "ZeroDivisionError" in trace and '"<stdin>", line 1' in trace and "repl.py" not in trace
+
+
+def test_a_soft_reset_forgets_and_keeps_the_files(console):
+    with connected(console) as board:
+        board.exec("x = 1")
+        board.fs_writefile("/kept", b"here")
+        assert board.eval("x") == 1
+    with connected(console) as board:
+        assert board.eval("open('/kept').read()") == "here"
+        with pytest.raises(TransportExecError, match="NameError"):
+            board.exec("x")
+
+
+def test_the_clock_that_was_set_outlives_a_reset(console):
+    with connected(console) as board:
+        board.exec("import machine; machine.RTC().datetime((2031, 5, 6, 0, 7, 8, 9, 0))")
+    with connected(console) as board:
+        assert board.eval("__import__('time').gmtime()[:5]") == (2031, 5, 6, 7, 8)
+
+
+def test_a_busy_loop_is_interrupted(console):
+    with connected(console) as board:
+        board.exec_raw_no_follow("print('busy')\nwhile True:\n    pass")
+        _until(board.serial, b"busy\r\n")
+    with connected(console) as board:
+        assert board.eval("1 + 1") == 2
+
+
+def test_main_runs_at_the_start_and_not_in_raw_mode(tmp_path):
+    with powered(tmp_path) as console:
+        with connected(console) as board:
+            board.fs_writefile("/boot.py", b"print('boot')")
+            board.fs_writefile("/main.py", b"print('main')\nwhile True:\n    pass")
+        with serial.Serial(console.port, timeout=0.2) as port:
+            port.write(b"\x04")
+            assert _until(port, b"main\r\n").endswith(b"MPY: soft reboot\r\nboot\r\nmain\r\n")
+            port.write(b"\x03")
+            assert b"KeyboardInterrupt" in _until(port, b">>> ")
+            port.write(b"\x01\x04")
+            seen = _until(port, b"soft reboot\r\n") + _until(port, b">")
+            assert b"boot\r\nraw REPL; CTRL-B to exit\r\n>" in seen and b"main" not in seen
+
+
+def test_the_friendly_mode(console):
+    with serial.Serial(console.port, timeout=0.2) as port:
+        port.write(b"\r\x02'ready'\r")
+        _until(port, b"\n'ready'\r\n>>> ")
+        port.write(b"1 + 2\r")
+        assert _until(port, b"\r\n>>> ") == b"1 + 2\r\n3\r\n>>> "
+        port.write(b"for i in range(2):\r    print(i)\r\r")
+        assert b"0\r\n1\r\n>>> " in _until(port, b"\n1\r\n>>> ")
+        port.write(b"\x05a = 5\rprint(a)\x04")
+        assert _until(port, b"5\r\n>>> ").endswith(b"\r\n5\r\n>>> ")
+        port.write(b"'x' * 3x\x7f\r")
+        assert b"'xxx'" in _until(port, b"\r\n>>> ")
+
+
+def test_output_of_a_client_that_went_away_blocks_nobody(console):
+    with connected(console) as board:
+        board.exec_raw_no_follow("for i in range(5000):\n    print('x' * 50)\nprint('through', i)")
+    give_up = time.monotonic() + 20
+    while b"through 4999" not in console.seen:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    with connected(console, soft_reset=False) as board:
+        assert board.eval("1 + 1") == 2
+
+
+def _until(port, ending: bytes) -> bytes:
+    """Everything up to `ending`, at most 10 s long."""
+    seen = b""
+    give_up = time.monotonic() + 10
+    while not seen.endswith(ending):
+        assert time.monotonic() < give_up, seen
+        seen += port.read(1)
+    return seen
