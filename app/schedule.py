@@ -32,8 +32,8 @@ class Plan:
             return None
         if not self.windows:
             return (self.start, self.end)
-        day = now // DAY - 1  # yesterday's windows may reach into today
-        for day in range(day, day + 9):
+        yesterday = now // DAY - 1  # its windows may reach into today
+        for day in range(yesterday, yesterday + 9):
             found = self._slot_of_day(day, now)
             if found:
                 return (max(found[0], self.start), min(found[1], self.end)) if found[0] < self.end else None

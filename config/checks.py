@@ -9,6 +9,7 @@ import json
 
 from config.chips import CHIPS
 from config.rules import BOARDS
+from config.times import has_times
 from config.urls import url_errors
 from config.validate import listed, shown
 
@@ -49,6 +50,10 @@ def config_errors(config):
         yield from _memory(streams, board)
     yield from _storage(storage, streams, board)
     yield from _network(config, board)
+    if has_times(config):
+        from config.running import running_errors
+
+        yield from running_errors(config, board, in_ranges)
     mqtt = (config.get("upload") or {}).get("mqtt")
     if mqtt:
         from config.messages import mqtt_errors  # only where it is needed: a board has little room

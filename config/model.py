@@ -7,9 +7,11 @@ patterns of one form, `^[first][rest]*$`. Nothing is converted: `"8"` or `8.0` i
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from config.chips import CHIPS
+from config.model_base import Name, Pin, Strict
+from config.model_running import OnlyIf, Power, Schedule, Stops
 from config.strictjson import join
 
 _IMUS = tuple(sorted(name for name, chip in CHIPS.items() if "fifo_frames" in chip))
@@ -29,8 +31,6 @@ def _one_of(*values):
     return Annotated[int, AfterValidator(check), Field(json_schema_extra={"enum": list(values)})]
 
 
-Pin = Annotated[int, Field(ge=0, le=63, description="GPIO number")]
-Name = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[a-z][a-z0-9_]*$")]
 DeviceName = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 BoardName = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9][a-z0-9_]*$")]
 FilePath = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[/][A-Za-z0-9_./-]*$")]
@@ -44,12 +44,6 @@ Ipv4 = Annotated[str, Field(min_length=7, max_length=15, pattern=r"^[0-9][0-9.]*
 HostName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$")]
 Passphrase = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[ -~][ -~]*$")]
 Token = Annotated[str, Field(min_length=8, max_length=256, pattern=r"^[!-~][!-~]*$")]
-
-
-class Strict(BaseModel):
-    """No unknown key, no conversion of types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
 class I2CBus(Strict):
@@ -302,6 +296,21 @@ class Upload(Strict):
     """Pause after the first failure; it doubles with each further one."""
     backoff_max_s: Annotated[float, Field(ge=0.125, le=86_400)] = 60
     """Longest pause after failures."""
+    max_latency_s: Annotated[int, Field(ge=1, le=31_536_000)] | None = None
+    """Recordings wait at most so long for an upload, so that several go at once; null = they do not wait."""
+    min_batch_kb: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """An upload begins earlier when so much waits."""
+    align_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
+    """Uploads begin at multiples of it since midnight, UTC; null = at any time."""
+    jitter_s: Annotated[int, Field(ge=0, le=86_400)] = 0
+    """Each device begins its uploads later by an amount of its own, below this: a fleet does not come all at once."""
+    only_if: OnlyIf | None = None
+    """Conditions; null = none."""
+    connect_s: Annotated[float, Field(ge=1, le=600)] = 60
+    """Longest wait for a network, where uploads have their times."""
+    while_recording: bool | None = None
+    """Whether uploads may go on while it records; null = where every sensor's own buffer outlasts a TLS handshake,
+    and where recordings have no pauses."""
 
 
 class StaticAddress(Strict):
@@ -328,13 +337,6 @@ class Network(Strict):
     """Time servers, such as pool.ntp.org: the recordings' clock is compared with theirs once an hour."""
 
 
-class Schedule(Strict):
-    """When to record."""
-
-    duration_s: Annotated[float, Field(ge=0.25, le=1_000_000_000)] | None = None
-    """Length of a recording in seconds; null = until it is stopped."""
-
-
 Bus = Annotated[I2CBus | SPIBus, Field(discriminator="kind")]
 AnyStream = Annotated[Imu | I2SMic | PdmMic | HostMic, Field(discriminator="driver")]
 
@@ -359,6 +361,10 @@ class Config(Strict):
     """null = recordings stay on the board."""
     network: Network = Network()
     schedule: Schedule = Schedule()
+    power: Power = Power()
+    """What the board lives on."""
+    stops: Stops = Stops()
+    """What ends a recording that does not work any more."""
 
 
 class Secrets(Strict):

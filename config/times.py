@@ -1,6 +1,18 @@
-"""Times of the configuration as numbers. Board and laptop. All times are UTC; an epoch of 2000-01-01 keeps seconds small."""
+"""Times of the configuration as numbers, UTC. Board and laptop. An epoch of 2000-01-01 keeps seconds small."""
 
 _BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)  # days of a year in front of its months
+
+
+def has_times(config):
+    """Whether `schedule`, `upload` or `power` of a configuration say more than how long and how often."""
+    schedule = config.get("schedule") or {}
+    upload = config.get("upload") or {}
+    return (
+        any([schedule.get(key) for key in ("windows", "active", "trigger")])
+        or schedule.get("sleep") in ("light", "deep")
+        or any([upload.get(key) for key in ("max_latency_s", "min_batch_kb", "align_s", "jitter_s", "only_if")])
+        or bool((config.get("power") or {}).get("battery"))
+    )
 
 
 def minutes(text):

@@ -5,7 +5,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("app", "config", "drivers", "storage", "transport")
-LAPTOP_ONLY = {"config/board_model.py", "config/generate.py", "config/model.py", "config/reference.py"}
+LAPTOP_ONLY = {
+    "config/board_model.py",
+    "config/generate.py",
+    "config/model.py",
+    "config/model_base.py",
+    "config/model_running.py",
+    "config/reference.py",
+}
 
 
 def board_files(root: Path = ROOT) -> dict[str, Path]:

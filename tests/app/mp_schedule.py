@@ -76,7 +76,7 @@ def is_due(config, t):
 def run(plan, start, end, reboots=()):
     """Follow the plan as the main loop does, from one decision to the next. -> [(from, to)] recorded."""
     recorded = []
-    now, current, done = start, None, None
+    now, current, done, began = start, None, None, None
     reboots = list(reboots)
     while now < end:
         slot, until = plan.decide(now, current, done)
@@ -225,5 +225,6 @@ def test_times():
     assert instant("2026-12-01T06:30:00Z") == 849421800
     assert instant("2100-03-01T00:00:00Z") - instant("2100-02-28T00:00:00Z") == DAY
     assert instant("2028-02-29T00:00:00Z") + DAY == instant("2028-03-01T00:00:00Z")
-    for text in ("2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-12-01 06:30:00Z", "2026-12-01T24:00:00Z", "soon"):
+    wrong = "2026-02-29T00:00:00Z 2026-13-01T00:00:00Z 2026-12-01-06:30:00Z 2026-12-01T24:00:00Z 2026-00-01T00:00:00Z"
+    for text in wrong.split() + ["soon", "", "2026-12-01T06:30:00+"]:
         assert instant(text) is None, text

@@ -53,7 +53,7 @@ def test_a_good_one_is_kept():
         loaded = load(PATH, GOOD, SECRETS)
         assert loaded.errors == [] and not loaded.fell_back
         assert loaded.config["streams"]["imu"]["rate_hz"] == 104
-        assert loaded.config["schedule"] == {"duration_s": None}
+        assert loaded.config["schedule"]["duration_s"] is None and loaded.config["schedule"]["windows"] == []
         assert loaded.secrets == {"wifi": {}, "https_token": None, "mqtt_password": None}
         assert read(GOOD) == example()
         assert sorted(os.listdir(FOLDER)) == ["config.json", "good.json"]
@@ -165,4 +165,4 @@ def test_the_heap_it_needs():
         loaded = None
         gc.collect()
         assert gc.mem_alloc() - before < 4096
-        assert peak < 220_000, peak  # without any collection; precompiled and with them, a heap of 96 KB is enough
+        assert peak < 240_000, peak  # without any collection; precompiled and with them, a heap of 96 KB is enough

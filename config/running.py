@@ -1,0 +1,161 @@
+"""Rules between the fields that say when things happen: `schedule`, `upload`, `power`, `stops`. Board and laptop; see
+`checks.py` for what a rule is. Loaded only where one of these sections says something.
+"""
+
+from config.times import instant, minutes
+from config.validate import listed, shown
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WEEK = 7 * 1440
+SLACK = 12  # a sensor may run faster than its nominal rate: rings are held to a twelfth more
+
+
+def running_errors(config, board, in_ranges):
+    """Yields an error for every such rule that a configuration breaks. `board`, `in_ranges`: as in checks.py."""
+    schedule = config.get("schedule") or {}
+    streams = config.get("streams") or {}
+    windows = schedule.get("windows") or []
+    yield from _windows(windows)
+    yield from _active(schedule.get("active"))
+    if windows and schedule.get("duration_s") is not None:
+        yield ("schedule.duration_s", "has no meaning with windows", "record_s in each window")
+    trigger = schedule.get("trigger")
+    if trigger:
+        yield from _trigger(trigger, streams)
+    is_motion = bool(trigger) and trigger.get("kind") == "motion"
+    if schedule.get("sleep") in ("light", "deep") and "windows" in schedule and not (windows or is_motion):
+        yield (
+            "schedule.sleep",
+            "the board never has time to sleep: it records always",
+            'schedule.windows with sleep_s, or a trigger of kind "motion"',
+        )
+    yield from _upload(config.get("upload") or {}, config.get("power"))
+    battery = (config.get("power") or {}).get("battery") or {}
+    pins = [("power.battery." + key, battery.get(key)) for key in ("pin", "charging_pin")]
+    for path, pin in pins + [("schedule.trigger.pin", (trigger or {}).get("pin"))]:
+        if pin is not None and board and not in_ranges(pin, board["pins"]):
+            yield (path, "this board has no GPIO {} to use".format(pin), "one of " + board["pins"])
+    if _has(battery, "empty_mv", "full_mv") and battery["empty_mv"] >= battery["full_mv"]:
+        yield ("power.battery.full_mv", "is not above empty_mv", "more than {}".format(battery["empty_mv"]))
+
+
+def _has(fields, *names):
+    return all([fields.get(name) is not None for name in names])
+
+
+def _windows(windows):
+    """Times are times, recordings fit into their window, windows do not overlap."""
+    taken = []  # (start, end, number) in minutes of the week
+    for i in range(len(windows)):
+        window = windows[i]
+        if not window:
+            continue
+        path = "schedule.windows.{}".format(i)
+        times = []
+        for key in ("from", "to"):
+            value = window.get(key)
+            if value is not None:
+                times.append(minutes(value))
+                if times[-1] is None or (key == "from" and times[-1] == 1440):
+                    yield ("{}.{}".format(path, key), "{} is no time of day".format(shown(value)), 'as "06:00"')
+        if window.get("sleep_s") and "record_s" in window and window["record_s"] is None:
+            yield (path + ".record_s", "is missing: sleep_s pauses between recordings", "the length of a recording")
+        if len(times) < 2 or None in times or times[0] == 1440:
+            continue
+        if times[0] == times[1]:
+            yield (path + ".to", "is the same as from", 'another time; a whole day is "00:00" to "24:00"')
+            continue
+        length = (times[1] - times[0] - 1) % 1440 + 1
+        if _has(window, "record_s") and window["record_s"] > length * 60:
+            yield (path + ".record_s", "is longer than the window", "at most {}".format(length * 60))
+        if "days" in window:
+            for day in range(7):
+                if window["days"] is None or _DAYS[day] in window["days"]:
+                    taken.append((day * 1440 + times[0], day * 1440 + times[0] + length, i))
+    yield from _overlaps(taken)
+
+
+def _overlaps(taken):
+    taken = sorted(taken)
+    for k in range(len(taken)):
+        start, end, i = taken[k]
+        after = taken[(k + 1) % len(taken)]
+        if after[0] + (_WEEK if k + 1 == len(taken) else 0) < end:
+            first, second = min(i, after[2]), max(i, after[2])
+            yield (
+                "schedule.windows.{}".format(second),
+                "overlaps with schedule.windows.{}".format(first) if first != second else "overlaps with itself",
+                "windows one after the other",
+            )
+
+
+def _active(active):
+    bounds = []
+    for key in ("from", "until"):
+        value = (active or {}).get(key)
+        if value is not None:
+            bounds.append(instant(value))
+            if bounds[-1] is None:
+                yield (
+                    "schedule.active." + key,
+                    "{} is no instant".format(shown(value)),
+                    'as "2026-12-01T00:00:00Z"',
+                )
+    if len(bounds) == 2 and None not in bounds and bounds[0] >= bounds[1]:
+        yield ("schedule.active.until", "is not later than from", "a later instant")
+
+
+def _trigger(trigger, streams):
+    """What is watched is there, and the rings hold what is stored from before the event."""
+    path = "schedule.trigger."
+    kind = trigger.get("kind")
+    if kind == "motion":
+        if "pin" in trigger and trigger["pin"] is None:
+            yield (path + "pin", "is missing: motion is a pin that goes high", "a GPIO")
+        for key in ("stream", "threshold"):
+            if trigger.get(key) is not None:
+                yield (path + key, "has no meaning for motion", "leave it out, or null")
+        return
+    if kind is None:
+        return
+    if trigger.get("pin") is not None:
+        yield (path + "pin", "has no meaning for {}".format(kind), "leave it out, or null")
+    if "threshold" in trigger and trigger["threshold"] is None:
+        yield (path + "threshold", "is missing", "a number above 0, in the stream's unit")
+    if "stream" in trigger and (trigger["stream"] is None or trigger["stream"] not in streams):
+        what = "is missing" if trigger["stream"] is None else "there is no stream " + shown(trigger["stream"])
+        yield (path + "stream", what, "one of {}".format(listed(sorted(streams))))
+    if "pre_s" not in trigger:
+        return
+    for name in sorted(streams):
+        stream = streams[name] or {}
+        if _has(stream, "rate_hz", "block_frames", "ring_blocks"):
+            least = blocks_before(trigger["pre_s"], stream["rate_hz"], stream["block_frames"]) + 2
+            if stream["ring_blocks"] < least:
+                yield (
+                    "streams.{}.ring_blocks".format(name),
+                    "does not hold schedule.trigger.pre_s = {} s and a write's stall".format(trigger["pre_s"]),
+                    "at least {}, or a shorter pre_s".format(least),
+                )
+
+
+def blocks_before(pre_s, rate_hz, block_frames):
+    """-> blocks of a ring that hold at least `pre_s` seconds, also when the sensor runs a twelfth too fast."""
+    frames = pre_s * rate_hz * (SLACK + 1) / SLACK
+    return int(-(-frames // block_frames)) + 1
+
+
+def _upload(upload, power):
+    """Conditions can be known, and a batch has a latest time."""
+    if _has(upload, "min_batch_kb") and "max_latency_s" in upload and upload["max_latency_s"] is None:
+        yield ("upload.max_latency_s", "is missing: a last small batch would wait for ever", "a number of seconds")
+    if _has(upload, "jitter_s", "align_s") and upload["jitter_s"] > upload["align_s"]:
+        yield ("upload.jitter_s", "is longer than align_s", "at most {}".format(upload["align_s"]))
+    only_if = upload.get("only_if")
+    if not only_if or power is None or "battery" not in power:
+        return
+    battery = power["battery"]
+    for key in ("battery_pct", "charging"):
+        if only_if.get(key) and (battery is None or (key == "charging" and battery.get("charging_pin", 0) is None)):
+            need = "power.battery" if battery is None else "power.battery.charging_pin"
+            yield ("upload.only_if." + key, "cannot be known: there is no " + need, "describe it, or leave this out")
