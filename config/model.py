@@ -362,9 +362,9 @@ class Config(Strict):
     network: Network = Network()
     schedule: Schedule = Schedule()
     power: Power = Power()
-    """What the board lives on."""
+    """Battery and watchdog."""
     stops: Stops = Stops()
-    """What ends a recording that does not work any more."""
+    """What ends a recording that has gone wrong, and what follows."""
 
 
 class Secrets(Strict):
