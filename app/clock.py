@@ -9,21 +9,32 @@ class Clock:
     """Monotonic time since boot as two small integers, so that reading it never allocates on a 32-bit port.
 
     ``tick()`` reads the hardware and must run at least once per 17.9 minutes (every drain does it); ``lo`` (0 ..
-    2**30-1 us) and ``hi`` (wraps seen) then hold the time, ``t_us()`` joins them. The clock is never stepped: see clock
-    fixes.
+    2**30-1 us) and ``hi`` (wraps seen) then hold the time, ``t_us()`` joins them. Where the counter stood still in
+    light sleep, ``skip`` makes up for it. The clock is never stepped: see clock fixes.
     """
 
     def __init__(self, ticks_us=time.ticks_us):
         self._ticks_us = ticks_us
+        self._behind = 0  # minus what the counter missed, modulo 2**30: a difference of two such numbers is a small int
         self.hi = 0
         self.lo = ticks_us() & _MASK
 
     def tick(self):
         """Take the time now into ``lo`` and ``hi``."""
-        lo = self._ticks_us() & _MASK
+        lo = self._ticks_us() - self._behind & _MASK
         if lo < self.lo:
             self.hi += 1
         self.lo = lo
+
+    def ticks_us(self):
+        """-> ``lo`` of the time now; for interrupts, which must not touch the rest."""
+        return self._ticks_us() - self._behind & _MASK
+
+    def skip(self, us):
+        """The counter stood still for so long."""
+        self.tick()
+        self.hi += us >> 30
+        self._behind = self._behind - us & _MASK
 
     def t_us(self):
         """-> the time now in us since boot (may allocate: not for the sampling path)."""

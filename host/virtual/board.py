@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import functools
 import json
 import os
 import signal
@@ -15,7 +16,8 @@ from host.virtual.compiler import compile_files, find_micropython
 
 HERE = Path(__file__).parent
 POWER_CUT = 77  # the world's flash.cut_at was reached
-RESET = 70  # the program called machine.reset()
+RESET = 70  # the program called machine.reset(), or the watchdog bit
+DEEP_SLEEP = 71  # the program called machine.deepsleep(), and nothing will wake it
 _STATUS = "@"
 
 
@@ -24,7 +26,8 @@ class VirtualBoard:
 
     In `world`, `flash.image` defaults to flash.bin in `workdir`; a source's `file` is relative to the current folder.
     Call `install()`, then `start()`, read `lines()` to their end, `wait()`. It may be started again and again on the
-    same flash. `status`: the last status line, parsed; `log`: the other lines of the last start.
+    same flash. `status`: the last status line, parsed; `log`: the other lines of the last start. `lines()` goes on over
+    deep sleep, power cuts that the world plans, and, when it has `reboots`, resets: the process is started again.
     """
 
     def __init__(self, world: dict, workdir: Path | str, heap_kb: int = 384):
@@ -39,6 +42,9 @@ class VirtualBoard:
         self.log: list[str] = []
         self._process: asyncio.subprocess.Process | None = None
         self._said_exit: int | None = None
+        self._again_us: int | None = None  # of the world's time until it starts by itself
+        self._life = self.workdir / "life.json"
+        self._environment: dict[str, str] = {}
 
     def install(
         self, *, config: dict | None = None, secrets: dict | None = None, files: dict[str, bytes] | None = None
@@ -51,7 +57,8 @@ class VirtualBoard:
         sources = board_files()
         packages = [package for package in libs.needed(config) if libs.is_present(package)]
         added = {f"lib/{target}": path for package in packages for target, path in libs.files_of(package)}
-        content = {f"/{name}": data for name, data in compile_files(sources | added, self.micropython).items()}
+        everything = sources | added
+        content = dict(_compiled(tuple(everything.items()), code_sha256(everything), self.micropython))
         content["/code.sha256"] = code_sha256(sources).encode()
         for name, value in (("/config.json", config), ("/secrets.json", secrets)):
             if value is not None:
@@ -61,36 +68,63 @@ class VirtualBoard:
         size_kb = self.world["flash"]["size_kb"]
         image.write_tree(self.image, content, size_kb=size_kb, block_size=self.block_size, folders=folders)
 
-    async def start(self) -> None:
-        """Power on."""
+    async def start(self, off_s: float | None = None) -> None:
+        """Power on: in a new world, whose time begins now, or (`off_s`) in the old one so much later."""
         if self._process and self._process.returncode is None:
             raise RuntimeError("the board is running")
-        environment = self.environment()
-        self.status, self.log, self._said_exit = {}, [], None
+        if off_s is None:
+            self._life.unlink(missing_ok=True)
+        else:
+            self._let_pass(off_s)
+        self.status, self.log, self._environment = {}, [], self.environment(outlives=True)
+        await self._begin()
+
+    async def _begin(self) -> None:
+        """Start the process."""
+        self._said_exit = self._again_us = None
         self._process = await asyncio.create_subprocess_exec(
             *self.command(), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT, cwd=self.workdir, env=environment, start_new_session=True, limit=1 << 20,
-        )
+            stderr=asyncio.subprocess.STDOUT, cwd=self.workdir, env=self._environment, start_new_session=True,
+            limit=1 << 20,
+        )  # fmt: skip
+
+    def _let_pass(self, off_s: float) -> None:
+        """The world's time goes on, and so does the RTC, while nothing runs."""
+        kept = json.loads(self._life.read_text())
+        kept["t_us"] += round(off_s * 1e6)
+        kept["us_and_pieces"]["off_s"] += round(off_s * 1e6)
+        if kept["rtc_us"]:
+            kept["rtc_us"] += round(off_s * (1e6 + self.world.get("rtc_ppm", 0)))
+        self._life.write_text(json.dumps(kept))
 
     def command(self) -> list[str]:
         """What starts the board's process."""
         return [str(self.micropython), "-X", f"heapsize={self.heap_kb}K", "-c", "import boot; boot.run()"]
 
-    def environment(self) -> dict[str, str]:
-        """The environment of the board's process; its firmware is compiled and its world written."""
+    def environment(self, outlives: bool = False) -> dict[str, str]:
+        """The environment of the board's process; its firmware is compiled and its world written. `outlives`: the
+        world's time, the RTC and counters go on over resets and deep sleep.
+        """
         port = self.workdir / "port"
         _compile_port(port, self.micropython)
         world = self.workdir / "world.json"
-        world.write_text(json.dumps(self.world))
+        world.write_text(json.dumps(self.world | ({"life": str(self._life)} if outlives else {})))
         return os.environ | {"MICROPYPATH": f"{port}:.frozen", "MOTELOG_WORLD": str(world)}
 
     async def lines(self) -> AsyncIterator[str]:
-        """What the board prints, line by line, until it ends."""
-        async for raw in self._process.stdout:
-            line = raw.decode(errors="replace").rstrip("\r\n")
-            if not self._take_status(line):
-                self.log.append(line)
-            yield line
+        """What the board prints, line by line, until it ends for good."""
+        while True:
+            async for raw in self._process.stdout:
+                line = raw.decode(errors="replace").rstrip("\r\n")
+                if not self._take_status(line):
+                    self.log.append(line)
+                yield line
+            await self._process.wait()
+            if self._again_us and self.world.get("clock", "real") == "real":
+                await asyncio.sleep(self._again_us / 1e6)
+            if self._again_us is None:  # looked at behind the pause, in which it may have been killed
+                return
+            await self._begin()
 
     def _take_status(self, line: str) -> bool:
         if not line.startswith(_STATUS):
@@ -100,6 +134,7 @@ class VirtualBoard:
         except ValueError:
             return False  # cut off by the end of the process
         self._said_exit = status.get("exit", self._said_exit)
+        self._again_us = status.get("again_us")
         self.status = status
         return True
 
@@ -122,13 +157,24 @@ class VirtualBoard:
 
     async def kill(self) -> None:
         """Take the power away, now."""
+        self._again_us = None
         if self._process and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
 
+    def counters(self) -> dict[str, float]:
+        """What it has done since the world began (host/virtual/port/life.py), up to its last sleep, reset or end."""
+        return json.loads(self._life.read_text())["counters"]
+
     def files(self) -> dict[str, bytes]:
         """{"/name": content} of all files on the flash."""
         return image.read_tree(self.image, self.block_size)
+
+
+@functools.lru_cache(1)
+def _compiled(sources: tuple[tuple[str, Path], ...], sha256: str, micropython: Path) -> dict[str, bytes]:
+    """What has this hash, as it lies on the flash; not compiled again as long as nobody changes it."""
+    return {f"/{name}": data for name, data in compile_files(dict(sources), micropython).items()}
 
 
 def _absolute(world: dict, workdir: Path) -> dict:

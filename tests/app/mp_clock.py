@@ -63,3 +63,15 @@ def test_a_set_rtc_gives_a_fix_in_utc():
     assert t_us == 77 and source == "rtc" and uncertainty_us == 1000000
     year = time.gmtime(utc_us // 1000000 + (time.gmtime(0)[0] == 2000) * -946684800)[0]
     assert year == time.gmtime()[0]
+
+
+def test_what_the_counter_missed_is_made_up_for():
+    ticks = Ticks(0x3FFFFF00)
+    clock = Clock(ticks)
+    true = start = clock.t_us()
+    for skipped in (0, 1, 1000, 0x3FFFFFFF, 0x40000000, 3600_000_000, 86400_000_000):
+        ticks.now += 1234567
+        true += 1234567 + skipped
+        clock.skip(skipped)
+        assert clock.t_us() == true and clock.ticks_us() == true & 0x3FFFFFFF
+    assert true - start > 86400_000_000

@@ -1,7 +1,6 @@
 """Samples to I2S slots, as native code; slots.py says the same in plain Python."""
 # ruff: noqa: F821
 
-
 import micropython
 
 

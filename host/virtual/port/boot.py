@@ -22,6 +22,8 @@ from hardware import board
 FIRMWARE = (machine, network, select, socket, time)  # in memory from here on
 if "bluetooth" in board.world:
     import bluetooth  # noqa: F401
+if board.port == "esp32":
+    import esp32  # noqa: F401
 
 
 def _mount():
@@ -63,4 +65,7 @@ def run():
 def _run_main():
     print(f"virtual board: {gc.mem_alloc()} of {gc.mem_alloc() + gc.mem_free()} heap bytes in use before the program")
     name = board.world.get("main", "app.main")
-    return __import__(name, None, None, ("run",)).run() or 0
+    try:
+        return __import__(name, None, None, ("run",)).run() or 0
+    finally:
+        board.life.save(board)

@@ -34,6 +34,7 @@ class Clock:
 
     def __init__(self, virtual):
         self.virtual = virtual
+        self.still_us = 0  # of the time, the program's tick counter stood still
         self._wall_until = 0
         self._now = 0
         self._boot = utime.ticks_us()
@@ -50,8 +51,8 @@ class Clock:
         """The time for the program: on the virtual clock looking costs 1 us."""
         if self.virtual:
             self._now += 1
-            return self._now
-        return utime.ticks_us() - self._boot
+            return self._now - self.still_us
+        return utime.ticks_us() - self._boot - self.still_us
 
     def follow_wall(self):
         """The network keeps the program waiting: the virtual clock follows the wall for the next 50 ms."""

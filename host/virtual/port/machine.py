@@ -2,20 +2,30 @@
 
 import umachine
 from buses import I2C, SPI
-from clock import NEVER
-from hardware import RESET, board
+from hardware import board
 from i2s import I2S
 from pins import Pin
+from sleeping import (  # noqa: F401
+    DEEPSLEEP_RESET,
+    EXT1_WAKE,
+    HARD_RESET,
+    PWRON_RESET,
+    SOFT_RESET,
+    TIMER_WAKE,
+    WDT_RESET,
+    deepsleep,
+    lightsleep,
+    reset,
+    reset_cause,
+)
+from sleeping import Watchdog as WDT
 from timers import RTC, Timer
 from umachine import mem8, mem16, mem32  # noqa: F401
 
-__all__ = ("I2C", "I2S", "Pin", "RTC", "SPI", "Signal", "SoftI2C", "SoftSPI", "Timer")
+__all__ = ("I2C", "I2S", "Pin", "RTC", "SPI", "Signal", "SoftI2C", "SoftSPI", "Timer", "WDT")
 
-PWRON_RESET = 1  # the values are the ESP32 port's
-HARD_RESET = 2
-WDT_RESET = 3
-DEEPSLEEP_RESET = 4
-SOFT_RESET = 5
+if board.port == "esp32":
+    from sleeping import wake_reason  # noqa: F401
 
 Signal = umachine.Signal
 _IDLE_US = 1000
@@ -42,16 +52,6 @@ def unique_id():
     return bytes.fromhex(board.world.get("unique_id", "024d6f746500"))
 
 
-def reset_cause():
-    """The world's `reset_cause`; power-on if it says nothing."""
-    return board.world.get("reset_cause", PWRON_RESET)
-
-
-def reset():
-    """End the process; the launcher sees a reset."""
-    board.end(RESET, "reset")
-
-
 def freq(hz=None):
     """The CPU clock, which cannot be changed here."""
     if hz is None:
@@ -61,13 +61,6 @@ def freq(hz=None):
 def idle():
     """Wait for the next interrupt, at most a millisecond."""
     board.clock.step(board.clock.now() + _IDLE_US)
-
-
-def lightsleep(ms=None):
-    """Sleep `ms` milliseconds, or until an interrupt; sooner if an interrupt comes. RAM and peripherals stay."""
-    end = NEVER if ms is None else board.clock.now() + ms * 1000
-    due = board.clock.next_due()
-    board.clock.wait_until(min(end, due) if due < NEVER else end)
 
 
 def disable_irq():

@@ -13,7 +13,7 @@ _CONNECT_US = 700000  # DHCP included
 
 
 def _down():
-    seconds = board.clock.now() / 1000000
+    seconds = board.life.now() / 1000000
     return any(start <= seconds < end for start, end in board.world.get("network", {}).get("down_s", ()))
 
 
@@ -37,6 +37,7 @@ class WLAN:
         if is_active is None:
             return WLAN._active
         WLAN._active = bool(is_active)
+        board.life.radio("wifi", WLAN._active)
         if not is_active:
             WLAN._since = None
 

@@ -3,6 +3,7 @@
 import micropython
 
 _lines = {}
+interrupts = 0  # how many have happened
 
 
 class _Line:
@@ -37,8 +38,10 @@ def drive(number, level):
     at.level = level
     for watcher in at.watchers:
         watcher(level)
+    global interrupts
     if at.handler is None or not at.trigger & (Pin.IRQ_RISING if level else Pin.IRQ_FALLING):
         return
+    interrupts += 1
     if at.hard:
         at.handler(at.pin)
         return
@@ -62,7 +65,7 @@ class Pin:
     def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=0, alt=-1, hold=False):
         if isinstance(id, Pin):
             id = id._id
-        self._id = id
+        self._id = self.number = id
         self._line = line(id)
         self._mode = mode
         self.init(mode, pull, value=value)

@@ -17,6 +17,11 @@ _CLOSE = 4
 _FILENO = 10
 
 
+def _count(n_bytes):
+    board.life.counters["sent_bytes"] += n_bytes or 0
+    return n_bytes
+
+
 class Socket(io.IOBase):
     """A host socket that tells the clock whenever it had to wait."""
 
@@ -45,13 +50,13 @@ class Socket(io.IOBase):
         return self._done(self._socket.readline(*count))
 
     def write(self, buf, *count):
-        return self._done(self._socket.write(buf, *count))
+        return self._done(_count(self._socket.write(buf, *count)))
 
     def recv(self, count):
         return self._try(self._socket.recv, count)
 
     def send(self, buf):
-        return self._try(self._socket.send, buf)
+        return _count(self._try(self._socket.send, buf))
 
     def _try(self, call, argument):
         try:

@@ -63,6 +63,21 @@ class RTC:
         if when is None:
             us = board.rtc_us()
             year, month, day, hour, minute, second, weekday, _ = time.gmtime(us // 1000000)
-            return (year, month, day, weekday, hour, minute, second, us % 1000000)
+            return (year, month, day, weekday, hour, minute, second, _part(us % 1000000))
         year, month, day, _, hour, minute, second, us = when
         board.set_rtc_us(time.mktime((year, month, day, hour, minute, second)) * 1000000 + us)
+
+    def memory(self, data=None):
+        """The bytes that outlive deep sleep and resets, at most 2048, or set them."""
+        if data is None:
+            return board.life.memory
+        if len(data) > 2048:
+            raise ValueError("buffer too long")
+        board.life.memory = bytes(data)
+
+
+def _part(us):
+    """The last number of datetime(): whole seconds only on rp2, on stm32 a counter that counts down."""
+    if board.port == "esp32":
+        return us
+    return 255 - us * 256 // 1000000 if board.port == "stm32" else 0

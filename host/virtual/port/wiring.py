@@ -86,9 +86,47 @@ def _microphone(spec):
     return mic.Microphone(sound, **how)
 
 
+ANY = -1
+
+
+class Signal(Event):
+    """What the world does to a pin from outside: `levels`, [[seconds of the world, level], ...], in order of time."""
+
+    def __init__(self, number, levels):
+        super().__init__()
+        self.line = line(number)
+        self._number = number
+        self._levels = levels
+        self._next = 0
+        before = board.life.before_us
+        while self._next < len(levels) and levels[self._next][0] * 1000000 <= before:
+            self.line.level = levels[self._next][1]
+            self._next += 1
+        board.clock.add(self)
+        self._plan()
+
+    def _plan(self):
+        due = self.after(ANY)
+        self.due = NEVER if due is None else due
+
+    def after(self, level):
+        """-> when (us since boot) it goes to `level` next, None if never."""
+        for at, new in self._levels[self._next :]:
+            if level in (new, ANY):
+                return int(at * 1000000) - board.life.before_us
+        return None
+
+    def fire(self):
+        drive(self._number, self._levels[self._next][1])
+        self._next += 1
+        self._plan()
+
+
 def connect():
     """Wire everything. A bus that the world does not name exists all the same, and is empty."""
     world = board.world
+    for number, levels in world.get("pins", {}).items():
+        board.signals[int(number)] = Signal(int(number), levels)
     chips = {}
     for kind in ("i2c", "spi"):
         chips[kind] = {number: [] for number in range(3)}
@@ -111,7 +149,8 @@ def flash():
     device.erase_us = spec.get("erase_us", 0)
     device.program_us = spec.get("program_us", 0)
     device.stall = board.clock.stall
-    device.cut_at = spec.get("cut_at")
+    if spec.get("cut_at") is not None:
+        device.cut_at = spec["cut_at"] - board.life.operations
     device.torn = spec.get("torn", False)
     device.on_cut = _power_cut
     return device, new
@@ -119,5 +158,3 @@ def flash():
 
 def _power_cut():
     board.end(POWER_CUT, "power cut")
-
-
