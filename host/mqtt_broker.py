@@ -101,10 +101,9 @@ def _password(path: Path) -> str:
 
 def _context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:
     """TLS 1.2 or newer that checks the broker's certificate and name."""
-    try:
-        context = ssl.create_default_context(cadata=_authority(ca) if ca else None)
-    except ssl.SSLError:
-        raise ValueError(f"--mqtt-ca {ca}: is no certificate (PEM or DER)") from None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca else ssl.create_default_context()
+    if ca:
+        _trust(context, ca)
     if key and not cert:
         raise ValueError(f"--mqtt-key {key} belongs to a certificate: --mqtt-cert F")
     if cert:
@@ -115,6 +114,9 @@ def _context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLCon
     return context
 
 
-def _authority(path: Path) -> str | bytes:
+def _trust(context: ssl.SSLContext, path: Path) -> None:
     content = path.read_bytes()
-    return content.decode("ascii", "replace") if b"-----BEGIN" in content else content
+    try:
+        context.load_verify_locations(cadata=content.decode("ascii") if b"-----BEGIN" in content else content)
+    except (ssl.SSLError, ValueError):
+        raise ValueError(f"--mqtt-ca {path}: is no certificate (PEM or DER)") from None

@@ -72,6 +72,16 @@ CALLS = [
     *(["collect", "--out", "directory", "--port", "0", "--host", text] for text in ("999.1.1.1", "nonesuch.invalid")),
     *(["collect", "--out", "directory", "--port", "0", "--token-file", name] for name in NO_FILE[:2] + NO_FILE[3:]),
     *(["collect", "--out", "directory", "--port", "0", "--cert-dir", name] for name in ("garbage", "/proc/nonesuch")),
+    *(["collect", "--port", "0", "--store", text] for text in ("x", "ftp://x/y", "file:///dev/null", "file:///proc/x")),
+    ["collect", "--out", "directory", "--store", "file:///x"],
+    ["collect", "--out", "directory", "--no-https"],
+    ["collect", "--out", "directory", "--port", "0", "--presign"],
+    *(["collect", "--out", "directory", "--mqtt", text] for text in ("x", "mqtt://", "http://x", "mqtt://u:p@x")),
+    ["collect", "--out", "directory", "--mqtt", "mqtt://x", "--group", "a/b"],
+    *(["collect", "--out", "directory", "--mqtt", "mqtts://x", "--mqtt-ca", name] for name in NO_FILE),
+    *(["command", *words] for words in ([], ["x"], ["x", "stop"], ["../x", "stop", "--mqtt", "mqtt://x"])),
+    *(["command", "x", line, "--mqtt", "mqtt://x"] for line in ("", " ", "stop\nstart")),
+    ["command", "x", "stop", "--mqtt", "mqtt://x", "--timeout", "0"],
     *(["check", name] for name in NO_FILE),
     ["check", "absent", "--secrets", "absent"],
     *(["board", "--seconds", "1", option, name] for option in ("--config", "--secrets", "--world") for name in NO_FILE),
@@ -91,7 +101,7 @@ CALLS = [
 @pytest.mark.parametrize("words", CALLS, ids=lambda words: " ".join(words))
 def test_a_wrong_call_is_a_sentence_and_exit_code_2(folder, words, capfd):
     before = sorted(os.listdir())
-    takes_json = words[0] in ("demo", "verify", "plot", "check", "collect", "bench")
+    takes_json = words[0] in ("demo", "verify", "plot", "check", "collect", "command", "bench")
     for extra in (["--json"] if takes_json else []), []:
         try:
             code = main([*words, *extra])

@@ -29,7 +29,7 @@ class Device:
         self._waiting: dict[tuple[str, str], asyncio.Future] = {}
 
     async def ship(self, session: str, names: dict[str, dict[str, bytes]]) -> None:
-        """Until every name (name -> its files) is answered for good."""
+        """Until every name (name -> its files) of a session is answered for good."""
         todo = dict(names)
         while todo:
             try:
@@ -53,7 +53,7 @@ class Device:
         async def one(name: str) -> None:
             async with room:
                 status = await self._ship(client, session, name, todo[name])
-            self.acknowledged.setdefault(name, []).append(status)
+            self.acknowledged.setdefault((session, name), []).append(status)
             if status in (201, 412, 409):
                 del todo[name]
 

@@ -12,8 +12,8 @@ from host import verify
 from host.collector import Collector
 from host.collector.mqtt import MqttFront
 from host.mqtt_broker import Broker
-from host.store import DOCUMENTS
 from tests.fleet.device import Device, message
+from tests.fleet.proof import names_of
 from tests.host import synthetic
 from tests.host.test_collector import digest, hidden, visible
 from tests.tools import mosquitto
@@ -24,13 +24,8 @@ FILES = synthetic.session_files()
 IN_FLIGHT = 2
 
 
-def names(files: dict[str, bytes] = FILES) -> dict[str, dict[str, bytes]]:
-    """The names of the spool: a segment is its data and its sidecar."""
-    named: dict[str, dict[str, bytes]] = {}
-    for file, content in files.items():
-        name = file if file in DOCUMENTS else file.rpartition(".")[0]
-        named.setdefault(name, {})[file] = content
-    return named
+def names() -> dict[str, dict[str, bytes]]:
+    return names_of(FILES)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +80,8 @@ def test_a_session_arrives_and_verifies_and_a_second_delivery_is_recognised(tmp_
         return first.acknowledged, again.acknowledged, peers.collector.status()
 
     first, again, status = with_front(tmp_path, broker, test)
-    assert first == {name: [201] for name in names()} and again == {name: [412] for name in names()}
+    assert first == {(SESSION, name): [201] for name in names()}
+    assert again == {(SESSION, name): [412] for name in names()}
     assert visible(tmp_path) == FILES and not hidden(tmp_path)
     assert verify.verify(tmp_path).ok
     device = status["devices"][DEVICE]
@@ -229,7 +225,7 @@ def test_a_broker_that_goes_away_is_named_and_found_again(tmp_path):
         return device.acknowledged
 
     with mosquitto.Mosquitto(folder) as own:
-        assert with_front(tmp_path / "out", own, test) == {name: [201] for name in names()}
+        assert with_front(tmp_path / "out", own, test) == {(SESSION, name): [201] for name in names()}
 
 
 def test_the_broker_is_told_only_when_the_data_is_stored_and_so_holds_back_the_rest(tmp_path, broker):

@@ -1,5 +1,6 @@
 """A real Mosquitto for tests: its own port, its own folder, ended by its process."""
 
+import getpass
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ class Mosquitto:
             self.port = probe.getsockname()[1]
         self._settings = folder / "mosquitto.conf"
         self._settings.write_text(
+            f"user {getpass.getuser()}\n"  # else root becomes somebody who may not read our files
             f"listener {self.port} 127.0.0.1\nset_tcp_nodelay true\nmax_queued_messages 100000\n{lines}"
         )
         self._process: subprocess.Popen | None = None
