@@ -16,6 +16,7 @@ class Clock:
     def __init__(self, ticks_us=time.ticks_us):
         self._ticks_us = ticks_us
         self._behind = 0  # minus what the counter missed, modulo 2**30: a difference of two such numbers is a small int
+        self.fixes = []  # what others said of the time lately (app/fixes.py)
         self.hi = 0
         self.lo = ticks_us() & _MASK
 

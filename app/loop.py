@@ -46,7 +46,8 @@ class Loop:
         await self._ship_rest()
 
     def _start_tasks(self):
-        self._tasks = [asyncio.create_task(part.run()) for part in (self._board.shipper, self._board.wifi) if part]
+        board = self._board
+        self._tasks = [asyncio.create_task(part.run()) for part in (board.shipper, board.wifi, board.sntp) if part]
 
     def _record_if_due(self):
         """Begin a session. While the flash has no room even for that, shipping may make some: it is tried again."""

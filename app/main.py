@@ -59,10 +59,12 @@ class Board:
         self.why = None
         self.control = Control(self)
         upload = config["upload"]
-        self.wifi = network.wifi(config["network"]["wifi"], secrets, status.log) if upload else None
-        self.shipper = None
+        self.wifi = network.wifi(config["network"], secrets, status.log) if upload else None
+        self.shipper = self.sntp = None
         if upload:
-            self.shipper = network.shipper(upload, secrets, self.spool, self.wifi, self._obey_mqtt, status.log)
+            fixes = network.fixes(self.clock, self.spool, status.log)
+            self.shipper = network.shipper(upload, secrets, self.spool, self.wifi, self._obey_mqtt, status.log, fixes)
+            self.sntp = network.sntp(config["network"]["ntp"], self.wifi, fixes)
         self.duration_s = config["schedule"]["duration_s"]
 
     def begin_session(self):
@@ -76,6 +78,8 @@ class Board:
         snapshot = status.snapshot(self.state, self.session, self.spool, self.shipper, self.wifi)
         if self.why:
             snapshot["why"] = self.why
+        if self.sntp:
+            snapshot["sntp"] = self.sntp.status()
         if self.shipper:
             self.shipper.report(snapshot)
         return snapshot

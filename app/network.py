@@ -6,8 +6,26 @@ from transport.errors import CONFIG, TransportError
 
 MAX_CA_BYTES = 8192  # a certificate of 4096 bits takes 2 KB as PEM
 
-def wifi(names, secrets, log):
+
+def fixes(clock, spool, log):
+    """-> where transports report what others say of the time."""
+    from app.fixes import ClockFixes
+
+    return ClockFixes(clock, spool, log)
+
+
+def sntp(servers, link, fixes):
+    """-> the task that asks time servers, or None when none is configured."""
+    if not servers:
+        return None
+    from transport.sntp import Sntp
+
+    return Sntp(servers, fixes, backoff=_backoff(64, 3600), link=link)
+
+
+def wifi(settings, secrets, log):
     """-> the keeper of the Wi-Fi connection, or None when none is configured or this port has no Wi-Fi."""
+    names, static = settings["wifi"], settings["static"]
     if not names:
         return None
     try:
@@ -21,13 +39,15 @@ def wifi(names, secrets, log):
         return None
     passwords = secrets["wifi"]
     networks = [(name, passwords.get(name)) for name in names]
-    return Wifi(wlan, networks, backoff=_backoff(1, 60), failures=failures)
+    if static:
+        static = tuple([static[key] for key in ("ip", "mask", "gateway", "dns")])
+    return Wifi(wlan, networks, backoff=_backoff(1, 60), failures=failures, static=static)
 
 
-def shipper(upload, secrets, spool, link, do, log):
+def shipper(upload, secrets, spool, link, do, log, fixes):
     """-> the task that ships the spool over `link` (None: there is always a network), or None when that cannot work.
 
-    `do(line) -> (ok, text)` obeys commands that come in that way.
+    `do(line) -> (ok, text)` obeys commands that come in that way. `fixes`: where the collector's clock is reported to.
     """
     from transport.shipper import Shipper
 
@@ -36,7 +56,7 @@ def shipper(upload, secrets, spool, link, do, log):
         if upload["mqtt"]:
             transport = _mqtt(upload, secrets, spool, do)
         elif upload["https"]:
-            transport = _https(upload, secrets, spool)
+            transport = _https(upload, secrets, spool, fixes)
         else:
             return None
     except TransportError as error:
@@ -46,7 +66,7 @@ def shipper(upload, secrets, spool, link, do, log):
     return Shipper(spool, transport, interval_s=upload["interval_s"], backoff=backoff, link=link)
 
 
-def _https(upload, secrets, spool):
+def _https(upload, secrets, spool, fixes):
     from transport.https import Https
 
     https = upload["https"]
@@ -59,6 +79,7 @@ def _https(upload, secrets, spool):
         cert=cert,
         key=key,
         timeout_s=upload["timeout_s"],
+        fixes=fixes,
     )
 
 

@@ -28,7 +28,7 @@ class Session:
         fix = rtc_fix(t_us)
         meta = dict(self.facts)
         meta["started_t_us"] = t_us
-        meta["clock_fixes"] = [fix] if fix else []
+        meta["clock_fixes"] = ([fix] if fix else []) + self.clock.fixes
         meta["streams"] = {stream.name: stream.info.as_dict() for stream in self.streams}
         self.name = self.spool.begin(meta)
         self.started_t_us = t_us

@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 NOT_BEFORE = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 VALID = datetime.timedelta(days=730)
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
+DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 RENEW = datetime.timedelta(days=30)
 
 
@@ -42,12 +43,42 @@ class Certs:
         """What a board needs to trust the collector."""
         return self.ca_path.read_bytes()
 
-    def server_context(self) -> ssl.SSLContext:
-        """A TLS context for the collector (TLS 1.2 or newer; MicroPython boards speak 1.2)."""
+    def server_context(self, client_ca: bytes | None = None) -> ssl.SSLContext:
+        """A TLS context for the collector (TLS 1.2 or newer; MicroPython boards speak 1.2).
+
+        `client_ca`: only who shows a certificate that this one (PEM or DER) signed is let in. Raises `CertError`.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.cert_pem, self.key_pem)
+        if client_ca is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            try:
+                context.load_verify_locations(cadata=client_ca.decode() if b"-----BEGIN" in client_ca else client_ca)
+            except (ssl.SSLError, ValueError) as error:
+                raise CertError(f"the authority for clients is no certificate (PEM or DER): {error}") from None
         return context
+
+    def client(self, device: str) -> tuple[Path, Path]:
+        """(certificate, key) of a device, DER files in `clients/` of the folder; made where they are missing.
+
+        They go onto the board as `upload.https.cert_file` and `key_file`. Raises `CertError`.
+        """
+        if not DEVICE.fullmatch(device):
+            raise CertError(f"{device!r} is no device name: letters, digits, '-' and '_', 32 at most")
+        folder = self.ca_path.parent / "clients"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        cert_path, key_path = folder / f"{device}.der", folder / f"{device}.key.der"
+        if not (cert_path.exists() and key_path.exists() and _fresh(_load_der(cert_path))):
+            ca = _load_der(self.ca_path)
+            ca_key = serialization.load_pem_private_key((self.ca_path.parent / "ca.key.pem").read_bytes(), None)
+            key = ec.generate_private_key(ec.SECP256R1())
+            certificate = _leaf(ca, _name(device), key, ExtendedKeyUsageOID.CLIENT_AUTH).sign(
+                ca_key, hashes.SHA256()
+            )
+            _write_key(key_path, key, serialization.Encoding.DER)
+            cert_path.write_bytes(certificate.public_bytes(serialization.Encoding.DER))
+        return cert_path, key_path
 
 
 def make(folder: Path, hosts: list[str]) -> Certs:
@@ -92,10 +123,7 @@ def _make_authority(der: Path, key_path: Path) -> None:
 def _make_server(certs: Certs, ca: x509.Certificate, ca_key, hosts: list[str]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
-        _builder(_name("Motelog collector"), ca.subject, key)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        _leaf(ca, _name("Motelog collector"), key, ExtendedKeyUsageOID.SERVER_AUTH)
         .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
@@ -112,6 +140,16 @@ def _builder(subject: x509.Name, issuer: x509.Name, key) -> x509.CertificateBuil
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOT_BEFORE)
         .not_valid_after(datetime.datetime.now(datetime.UTC) + VALID)
+    )
+
+
+def _leaf(ca: x509.Certificate, subject: x509.Name, key, usage) -> x509.CertificateBuilder:
+    """A certificate that signs nothing itself."""
+    return (
+        _builder(subject, ca.subject, key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     )
 
 
@@ -168,9 +206,9 @@ def _key_usage(**on: bool) -> x509.KeyUsage:
     return x509.KeyUsage(**{flag: on.get(flag, False) for flag in flags})
 
 
-def _write_key(path: Path, key) -> None:
+def _write_key(path: Path, key, encoding=serialization.Encoding.PEM) -> None:
     """Written with mode 0600 from its first byte on."""
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    data = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(pem)
+        file.write(data)

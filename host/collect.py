@@ -44,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-mdns", action="store_true", help="do not announce it on the local network")
     parser.add_argument("--presign", action="store_true", help="data files go straight to the store, by signed URLs")
     parser.add_argument("--token-file", type=Path, metavar="F", help="a file with the token that boards must send")
+    parser.add_argument(
+        "--client-ca", type=Path, metavar="F", help="let in only boards with a certificate that this one signed"
+    )
+    parser.add_argument(
+        "--client-cert", action="append", default=[], metavar="DEVICE",
+        help="make a certificate for a device, signed by the ca.der that is printed, in clients/ beside that",
+    )  # fmt: skip
     parser.add_argument("--cert-dir", type=Path, metavar="DIR", help="(default ~/.config/motelog/collector)")
     mqtt_broker.add_arguments(parser)
     parser.add_argument("--group", default=GROUP, metavar="NAME", help=f"of workers that share the data ({GROUP})")
@@ -62,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
         hosts = [args.host] if args.host else ["localhost", "127.0.0.1", *_own_addresses()]
         folder = args.cert_dir or Path.home() / ".config/motelog/collector"
         identity = None if args.no_https else certs.make(folder, list(dict.fromkeys(hosts)))
+        for device in args.client_cert if identity else ():
+            identity.client(device)
         collector = Collector(store, token=token, presign=args.presign)
         if broker:
             collector.add_front(MqttFront(collector.ingest, broker, group=args.group))
@@ -95,7 +104,8 @@ async def _serve(
     ended, notifier = asyncio.Event(), Notifier()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    tls = identity.server_context() if identity else None
+    client_ca = args.client_ca.read_bytes() if args.client_ca else None
+    tls = identity.server_context(client_ca) if identity else None
     port = await collector.start(args.host or "0.0.0.0", None if args.no_https else args.port, tls)
     announcement = Announcement(port, hosts[-1:]) if port and not args.no_mdns and _is_public(hosts[-1]) else None
     if announcement:

@@ -17,6 +17,9 @@
 A `.zip` is a bundle: its members, named `<device>/<session>/<file>`, are stored one by one by the same rules, and 201
 is said when all are; an answer that refuses is that of the first member that is refused.
 
+`Motelog-Clock: <us> <us> <us>` in an answer: UTC when the request was heard and when it is answered, and how wrong
+both may be (docs/transport.md, Clocks).
+
 Nothing that is here is ever overwritten, with or without `If-None-Match: *`. `GET /` answers a JSON status. How files
 are kept: `host/store.py`, `objects.py`.
 """
@@ -32,6 +35,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from host import clockerror
 from host.collector.ingest import Ingest
 from host.store import Address, Refused
 
@@ -92,6 +96,14 @@ class HttpFront:
             self._listener = None
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
+        """The answer, with our clock in it: when we heard the request, when we answer, how wrong that may be."""
+        heard_us = clockerror.now_us()
+        response = await self._respond(request)
+        if not response.prepared:
+            response.headers["Motelog-Clock"] = f"{heard_us} {clockerror.now_us()} {clockerror.error_us()}"
+        return response
+
+    async def _respond(self, request: web.BaseRequest) -> web.Response:
         try:
             self._authorise(request)
             if request.method == "GET" and request.raw_path == "/":
