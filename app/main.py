@@ -14,7 +14,8 @@ from storage.spool import Spool
 CONFIG = "/config.json"
 SECRETS = "/secrets.json"
 LAST_GOOD = "/config.good.json"
-FOR_BOOT = ("app.network", "app.parts", "storage.recovery")  # code that a Board is made with, and no more needed then
+# Code that a Board is made with, and no more needed then.
+FOR_BOOT = ("app.network", "app.parts", "storage.recovery", "transport.endpoint")
 
 
 class Board:
@@ -134,7 +135,7 @@ def forget(name):
         if loaded == name or loaded.startswith(name + "."):
             del sys.modules[loaded]
     package, _, module = name.rpartition(".")
-    if package:
+    if hasattr(sys.modules.get(package), module):
         delattr(sys.modules[package], module)
     gc.collect()
 

@@ -119,13 +119,12 @@ def _read(what, path):
     if path is None:
         return None
     try:
+        if os.stat(path)[6] > MAX_CA_BYTES:
+            raise TransportError(CONFIG, "%s %s is longer than %d bytes: no certificate" % (what, path, MAX_CA_BYTES))
         with open(path, "rb") as file:
-            data = file.read(MAX_CA_BYTES + 1)
+            return file.read(os.stat(path)[6])  # so much memory and no more
     except OSError as error:
         raise TransportError(CONFIG, "%s %s cannot be read (%s)" % (what, path, error)) from None
-    if len(data) > MAX_CA_BYTES:
-        raise TransportError(CONFIG, "%s %s is longer than %d bytes: no certificate" % (what, path, MAX_CA_BYTES))
-    return data
 
 
 def _backoff(min_s, max_s):

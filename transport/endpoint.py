@@ -1,11 +1,10 @@
-"""Where to ship to, and whom to trust there: url, request target, TLS context."""
+"""Where to ship to, and whom to trust there: url, TLS context. Needed at boot, and for redirections."""
 
 from binascii import a2b_base64
 
 from .errors import CONFIG, REFUSED, SERVER, TransportError
 
 _EXPECTED = "expected https://host[:port][/path]"
-_UNRESERVED = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/"
 
 
 def parse_url(url):
@@ -63,11 +62,6 @@ def _split(url):
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         return None
     return scheme == "https", host, int(port), path if path.startswith("/") else "/" + path
-
-
-def quote(path):
-    """Percent-encodes what may not stand in a request target (RFC 3986 section 2.1)."""
-    return "".join(chr(c) if chr(c) in _UNRESERVED else f"%{c:02X}" for c in path.encode())
 
 
 def tls_context(ca, cert=None, key=None):

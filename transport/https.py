@@ -3,10 +3,11 @@
 from binascii import b2a_base64, unhexlify
 
 from . import answers
-from .endpoint import parse_url, quote, tls_context
 from .errors import CERTIFICATE, COLLECTOR_DOWN, CONFIG, LINK, REFUSED, TransportError
 from .link import Link
 from .peer import BUFFER_BYTES, Peer
+
+_UNRESERVED = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/"
 
 
 class Https:
@@ -35,6 +36,8 @@ class Https:
     stays = False
 
     def __init__(self, spool, *, url, ca=None, token=None, cert=None, key=None, timeout_s=10, fixes=None):
+        from .endpoint import parse_url, tls_context  # not needed any more when the board runs
+
         tls, host, port, self._path = parse_url(url)
         if token is not None and not (0 < len(token) <= 1024 and all("!" <= c <= "~" for c in token)):
             raise TransportError(CONFIG, "the token must be 1 to 1024 visible ASCII characters, without spaces")
@@ -126,7 +129,7 @@ class Https:
         doubtful = refused_before or self._doubtful in (None, remote_name)
         expect = doubtful and size > BUFFER_BYTES or self._redirect is not None
         self._doubtful = remote_name
-        path = self._path + quote(remote_name)
+        path = self._path + _quoted(remote_name)
         digest = b2a_base64(unhexlify(sha256)).strip().decode()
         fields = f"Content-Length: {size}\r\nContent-Digest: sha-256=:{digest}:\r\nIf-None-Match: *\r\n"
 
@@ -164,3 +167,8 @@ class Https:
             from . import portal
 
             await portal.look(self._place[1], error)
+
+
+def _quoted(path):
+    """Percent-encodes what may not stand in a request target (RFC 3986 section 2.1)."""
+    return "".join(chr(c) if chr(c) in _UNRESERVED else f"%{c:02X}" for c in path.encode())

