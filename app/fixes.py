@@ -11,13 +11,15 @@ _EARLIEST, _LATEST = 1735689600000000, 4102444800000000  # 2025 and 2100, in us 
 class ClockFixes:
     """Collects clock fixes `[t_us, utc_us, uncertainty_us, source]` by `clock` for the sidecars of `spool`.
 
-    A board whose RTC was never set gets it set by the first fix: certificates are valid from a date on.
+    A board whose RTC was never set gets it set by the first fix: certificates are valid from a date on. `heard`: None,
+    or a function that is given each fix.
     """
 
     def __init__(self, clock, spool, log):
         self._clock = clock
         self._spool = spool
         self._log = log
+        self.heard = None
 
     def now_us(self):
         """-> the time by the recording clock, in us."""
@@ -40,6 +42,8 @@ class ClockFixes:
         self._spool.clock_fixes = (self._spool.clock_fixes + [fix])[-KEPT:]
         if rtc_fix(t4) is None:
             self._set_rtc(fix[1] + t4 - fix[0])
+        if self.heard:
+            self.heard(fix)
         return True
 
     def _is_news(self, fix):

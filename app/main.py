@@ -30,6 +30,7 @@ class Board:
 
         self.clock = Clock()
         self.streams, absent = build_streams(config, self.clock, status.log)
+        gc.collect()  # here and below: or what lives long comes to lie among garbage, with no large hole left
         storage = config["storage"]
         max_kb = storage["max_kb"]
         volume = None
@@ -48,6 +49,7 @@ class Board:
         )
         for line in self.spool.recover():
             status.log("recovered " + line)
+        gc.collect()
         self._facts = {
             "device": config["device"],
             "config": shown,
@@ -59,6 +61,7 @@ class Board:
         self.state = "idle"
         self.why = None
         self.control = Control(self)
+        gc.collect()
         upload = config["upload"]
         self.wifi = network.wifi(config["network"], secrets, status.log) if upload else None
         self.shipper = self.sntp = None
