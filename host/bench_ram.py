@@ -38,7 +38,8 @@ async def _heap(config: dict, micropython: Path | None) -> dict:
         board = VirtualBoard(world, work, heap_kb=HEAP_KB)
         board.micropython = micropython or board.micropython
         ca = certs.make(Path(work) / "certs", ["localhost"]).ca_der()
-        board.install(config=config, files=_program(board.micropython) | {"/ca.der": ca})
+        secrets = {"wifi": dict.fromkeys(config.get("network", {}).get("wifi", []))}
+        board.install(config=config, secrets=secrets, files=_program(board.micropython) | {"/ca.der": ca})
         await board.start()
         code = await board.wait()
     if code or "table" not in board.status:
@@ -60,6 +61,7 @@ def interpreters() -> dict[str, Path]:
 def heaps(config: Path = EXAMPLE) -> dict[str, dict]:
     """-> {width: what heap() says} for a configuration file."""
     settings = json.loads(config.read_text())
+    settings.pop("$schema", None)
     return {width: heap(settings, micropython) for width, micropython in interpreters().items()}
 
 

@@ -52,7 +52,7 @@ def run():
     configuration = main._configuration()
     gc.collect()
     boot = gc.mem_alloc()
-    main._forget("config")
+    main.forget("config")
     table.enter("configuration")
     for spec in configuration[0]["streams"].values():
         __import__("drivers." + spec["driver"])
@@ -71,11 +71,11 @@ def run():
     table.enter("session")
     configuration = network = parts = None
     for name in main.FOR_BOOT:
-        main._forget(name)
+        main.forget(name)
     table.enter("forgotten after boot")
 
     async def session():
-        board.session.begin()
+        board.begin_session()
         table.enter("session")
         await board.session.end("stop")
 
