@@ -90,18 +90,18 @@ def _serve(console: Console, empty: bool) -> int:
     print(console.port, flush=True)
     print(f"board: on the port {console.port}; Ctrl-C ends it", file=sys.stderr)
     ended: list[int | OSError] = []
-    thread = threading.Thread(target=_run, args=(console, ended))
-    thread.start()
+    done = threading.Event()  # a join that Ctrl-C interrupted takes the thread for ended (CPython 3.11)
+    threading.Thread(target=_run, args=(console, ended, done)).start()
     try:
-        thread.join()
+        done.wait()
     except KeyboardInterrupt:
         if not empty:
             print("board: stopping; Ctrl-C again switches it off", file=sys.stderr)
             console.type(b"exit\n")
-            thread.join()
+            done.wait()
     finally:
         console.end()
-        thread.join()
+        done.wait()
     if isinstance(ended[0], OSError):
         raise ended[0]
     if ended[0] == POWER_CUT:
@@ -109,11 +109,13 @@ def _serve(console: Console, empty: bool) -> int:
     return ended[0] if ended[0] in (0, 1, 2) else 1
 
 
-def _run(console: Console, ended: list) -> None:
+def _run(console: Console, ended: list, done: threading.Event) -> None:
     try:
         ended.append(console.run())
     except OSError as error:
         ended.append(error)
+    finally:
+        done.set()
 
 
 def _print(data: bytes) -> None:

@@ -57,6 +57,9 @@ def main(argv: list[str]) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     """Import the command's file and call it."""
     module, summary = COMMANDS[name]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that started us in the background wants it so
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what SIGTERM calls
     signal.signal(signal.SIGTERM, _terminated)
     try:
         command = importlib.import_module(f"host.{module}")
@@ -77,10 +80,7 @@ def _run(name: str, arguments: list[str]) -> int:
 
 def _terminated(_, frame) -> None:
     """SIGTERM is as good as Ctrl-C: whatever was started or made for the moment goes as well."""
-    interrupt = signal.getsignal(signal.SIGINT)
-    if not callable(interrupt):  # a shell that started us in the background has switched it off
-        sys.exit(143)
-    interrupt(signal.SIGINT, frame)
+    signal.getsignal(signal.SIGINT)(signal.SIGINT, frame)
 
 
 class Parser(argparse.ArgumentParser):

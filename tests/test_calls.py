@@ -16,6 +16,7 @@ import pytest
 
 from host.commands import main
 from tests.spine import rig
+from tests.tools import signals
 from tests.tools.micropython import HOW_TO_GET, interpreter
 
 needs_board = pytest.mark.skipif(interpreter("64-bit") is None, reason=HOW_TO_GET["64-bit"])
@@ -159,30 +160,30 @@ def collect_never(device):
 
 
 @needs_board
-@pytest.mark.slow  # and seen to depend on when the signal arrives, under load: `board` may answer 143 or stop late
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "start"), [
+    (signal.SIGINT, signals.attend), (signal.SIGTERM, signals.attend), (signal.SIGTERM, signals.ignore),
+], ids=["SIGINT", "SIGTERM", "SIGTERM-in-the-background"])  # fmt: skip
 @pytest.mark.parametrize("words", [
     ["demo", "--seconds", "60", "--out", "o", "--json"],
-    ["board", "--seconds", "60"],
+    ["board", "--config", str(rig.ROOT / "config/examples/virtual.json"), "--seconds", "60"],
     ["collect", "--port", "0", "--host", "127.0.0.1", "--out", "o", "--json"],
 ], ids=lambda words: words[0])  # fmt: skip
-def test_an_interrupted_command_leaves_nothing_behind(folder, tmp_path, words, number):
+def test_an_interrupted_command_leaves_nothing_behind(folder, tmp_path, words, number, start):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     command = [sys.executable, str(rig.ROOT / "deploy.py"), "--system-python", *words]
     process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"TMPDIR": str(temporary)},
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=os.environ | {"TMPDIR": str(temporary)}, preexec_fn=start,
+    )  # fmt: skip
     for line in process.stdout:
         if "session 0" in line or '"url"' in line:
             break
+    if start is signals.ignore:
+        process.send_signal(signal.SIGINT)  # nothing comes of it
     process.send_signal(number)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == (130 if words[0] == "demo" else 0), output
     assert "Traceback" not in output
     assert not list(temporary.iterdir())

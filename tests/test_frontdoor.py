@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from host.commands import COMMANDS
+from tests.tools import signals
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAIN_PYTHON = getattr(sys, "_base_executable", sys.executable)  # the one behind this virtual environment
@@ -108,7 +109,9 @@ def test_a_missing_module_of_ours_is_a_bug_and_shows_where(tree):
 def test_ctrl_c_is_exit_code_130_without_a_traceback(tree):
     root = tree("import time; print('started', flush=True); time.sleep(60)")
     command = [sys.executable, root / "deploy.py", "check", "--system-python"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=signals.attend
+    ) as process:
         assert process.stdout.readline() == "started\n"
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
@@ -236,12 +239,13 @@ def test_a_folder_that_cannot_take_the_environment_is_told_in_one_sentence(boots
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process on Windows")
 def test_an_interrupted_creation_is_done_again(bootstrap):
     root, env = bootstrap
     command = [PLAIN_PYTHON, str(root / "deploy.py"), "check"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | env) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | env, preexec_fn=signals.attend
+    ) as process:
         while not (root / ".venv" / "pyvenv.cfg").exists():
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
