@@ -1,6 +1,7 @@
 """`deploy.py bench`: how fast it is, as ratios against a peer or a limit measured in the same run."""
 
 import argparse
+import importlib
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from host.libs import cache_folder
 from host.virtual.compiler import find_micropython
 
 SCRIPTS = ROOT / "tests"
+PARTS = {"fleet": "simulated devices and three workers over MQTT (minutes, needs Mosquitto)"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Run the benchmarks on MicroPython's Unix port on this machine. Ratios are what counts: they are taken within "
         "one run, and say nothing of any microcontroller's absolute speed."
     )
+    parser.add_argument(
+        "part", nargs="?", choices=PARTS, metavar="PART", help="in place of the recording path: "
+        + "; ".join(f"{name}, {what}" for name, what in PARTS.items()),
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.part:
+        return _run_part(args)
     try:
         results = _pipeline() + bench_storage.speed(_measure)
         wear = bench_storage.wear(_measure)
@@ -43,6 +51,21 @@ def run(args: argparse.Namespace) -> int:
         Console().print(bench_kernels.table(kernels))
         Console().print(bench_time.table(time))
         Console().print(bench_ram.table(heap))
+    return 0
+
+
+def _run_part(args: argparse.Namespace) -> int:
+    """A part's file has `measure() -> dict`, which raises `RuntimeError`, and `show(dict)`."""
+    part = importlib.import_module(f"host.bench_{args.part}")
+    try:
+        found = part.measure()
+    except RuntimeError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    if args.json:
+        print(json.dumps({"ok": True, **found}, indent=2))
+    else:
+        part.show(found)
     return 0
 
 

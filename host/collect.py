@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.logging import RichHandler
 from rich.table import Table
+from rich.text import Text
 
 from host import certs, mistakes, mqtt_broker
 from host.collector import Collector
@@ -175,15 +176,19 @@ def _table(status: dict) -> Table:
     free = status["free_bytes"]
     words = [] if free is None else [f"{free / 1e9:.1f} GB free"]
     words += [f"{name}: {front['state']}" for name, front in status.get("fronts", {}).items()]
-    caption = ", ".join(words)
-    table = Table("device", "seen", "latest session", caption=caption, box=None, padding=(0, 2, 0, 0))
-    for heading in ("files", "MB", "stored", "again", "refused"):
+    table = Table("device", "seen", "state", "latest session", caption=", ".join(words), box=None, padding=(0, 2, 0, 0))
+    for heading in ("files", "MB", "again", "refused"):
         table.add_column(heading, justify="right")
     for name, device in status["devices"].items():
-        numbers = (f"{device['bytes'] / 1e6:.2f}", device["stored"], device["repeated"], device["refused"])
+        numbers = (f"{device['bytes'] / 1e6:.2f}", device["repeated"], device["refused"])
         seen, session = _clock(device["last_seen"]), device["latest_session"] or "-"
-        table.add_row(name, seen, session, str(device["segments"]), *map(str, numbers))
+        table.add_row(name, seen, _state(device), session, str(device["segments"]), *map(str, numbers))
     return table
+
+
+def _state(device: dict) -> Text:
+    """What the device calls its state; anybody may have sent it."""
+    return Text(str((device.get("reported") or {}).get("state", "-"))[:9])
 
 
 def _clock(utc: str | None) -> str:

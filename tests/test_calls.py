@@ -132,7 +132,8 @@ def test_the_tables_are_legible_at_80_columns(capsys):
     from host import collect, verify
 
     device = {"last_seen": "2026-01-02T03:04:05+00:00", "latest_session": "00012-00-1a2b3c4d", "segments": 12345,
-              "bytes": 123456789, "stored": 12345, "repeated": 123, "refused": 45}  # fmt: skip
+              "bytes": 123456789, "stored": 12345, "repeated": 123, "refused": 45,
+              "reported": {"state": "recording"}}  # fmt: skip
     console = Console(width=80)
     console.print(collect._table({"free_bytes": 10**11, "devices": {"wrist-01": device, "new": collect_never(device)}}))
     row = {"device": "wrist-01", "session": "00012-00-1a2b3c4d", "stream": "imu", "state": "complete", "segments": 12,
@@ -145,6 +146,7 @@ def test_the_tables_are_legible_at_80_columns(capsys):
         "12345",
         "123.46",
         "refused",
+        "recording",
         "expected",
         "1234567",
         "34567",

@@ -11,6 +11,7 @@ decay. Credentials come from where each provider's own tools look for them, the 
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -102,7 +103,7 @@ class ObjectStore:
 
     def free_bytes(self) -> int | None:
         """None: no limit is known."""
-        return os.statvfs(self._folder).f_bavail * os.statvfs(self._folder).f_frsize if self._folder else None
+        return shutil.disk_usage(self._folder).free if self._folder else None
 
     def stored_sha256(self, place: Address) -> str | None:
         """The hash of the object as it is now, or None when there is none."""

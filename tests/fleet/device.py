@@ -23,9 +23,10 @@ class Device:
     the first good one counts.
     """
 
-    def __init__(self, name: str, port: int, *, window: int = 4, ack_s: float = ACK_S):
+    def __init__(self, name: str, port: int, *, window: int = 4, ack_s: float = ACK_S, **login: str):
         self.name, self.acknowledged, self.published = name, {}, 0
         self._port, self._window, self._ack_s = port, window, ack_s
+        self._login = login  # username, password
         self._waiting: dict[tuple[str, str], asyncio.Future] = {}
 
     async def ship(self, session: str, names: dict[str, dict[str, bytes]]) -> None:
@@ -43,6 +44,7 @@ class Device:
         client = aiomqtt.Client(
             "127.0.0.1", self._port, identifier=f"motelog-{self.name}", clean_session=False, keepalive=60, timeout=60,
             will=aiomqtt.Will(f"motelog/{self.name}/status", b'{"state": "offline"}', 1, True),
+            **self._login,
         )  # fmt: skip
         client.pending_calls_threshold = 1000
         return client

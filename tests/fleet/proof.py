@@ -77,18 +77,22 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def session_of(device: str, session: str) -> dict[str, bytes]:
-    """The synthetic session under another name; its data files are the same for all."""
-    names = ((synthetic.DEVICE, device), (synthetic.SESSION, session))
-    files = dict(SESSION_FILES)
+SMALL = synthetic.session_files()  # nine names, 16 files, 30 kB
+
+
+def large(data_kb: int) -> dict[str, bytes]:
+    """Eight names of one data file each, to measure what a byte costs."""
+    return {f"imu-{n:06d}.npy": random.Random(n).randbytes(data_kb << 10) for n in range(8)}
+
+
+def session_of(files: dict[str, bytes], device: str, session: str) -> dict[str, bytes]:
+    """A synthetic session under another name; its data files are the same for all."""
+    files = dict(files)
     for file in files:
         if file.endswith(".json"):
-            for old, new in names:
+            for old, new in ((synthetic.DEVICE, device), (synthetic.SESSION, session)):
                 files[file] = files[file].replace(f'"{old}"'.encode(), f'"{new}"'.encode())
     return files
-
-
-SESSION_FILES = synthetic.session_files()
 
 
 def names_of(files: dict[str, bytes]) -> dict[str, dict[str, bytes]]:
@@ -99,8 +103,11 @@ def names_of(files: dict[str, bytes]) -> dict[str, dict[str, bytes]]:
     return named
 
 
-async def prove(url: str, environment: dict, folder: Path, *, devices: int, sessions: int, workers: int, kills: int):
+async def prove(
+    url: str, environment: dict, folder: Path, *, devices: int, sessions: int, workers: int, kills: int, data_kb=0
+) -> dict:
     """-> what happened, as a dict; `lost`, `changed` and `strange` are lists of names that must be empty."""
+    files = large(data_kb) if data_kb else SMALL
     with Mosquitto(folder) as broker:
         team = [Worker(url, broker.port, environment) for _ in range(workers)]
         for call in (Worker.start, Worker.ready):
@@ -110,7 +117,7 @@ async def prove(url: str, environment: dict, folder: Path, *, devices: int, sess
         started = time.monotonic()
         over = asyncio.Event()
         killer = asyncio.create_task(_kill(team, kills, over))
-        await asyncio.gather(*(_ship(device, sessions) for device in fleet))
+        await asyncio.gather(*(_ship(device, files, sessions) for device in fleet))
         elapsed_s = time.monotonic() - started
         over.set()
         await killer
@@ -120,15 +127,16 @@ async def prove(url: str, environment: dict, folder: Path, *, devices: int, sess
         f"{device.name}/{session}/{file}": content
         for device in fleet
         for session in _sessions(sessions)
-        for file, content in session_of(device.name, session).items()
+        for file, content in session_of(files, device.name, session).items()
     }
     cpu_s = sum(worker.cpu_s for worker in team)
     return {
         "devices": devices, "workers": workers, "kills": sum(worker.kills for worker in team), "files": len(sent),
+        "mb": round(sum(map(len, sent.values())) / 1e6, 1),
         "published": sum(device.published for device in fleet), "names": sum(len(d.acknowledged) for d in fleet),
         "seconds": round(elapsed_s, 1), "files_per_s_per_worker": round(len(sent) / elapsed_s / workers, 1),
         "worker_cpu_ms_per_file": round(1000 * cpu_s / len(sent), 2), **_compare(url, environment, sent),
-        "unanswered": devices * sessions * len(names_of(SESSION_FILES)) - sum(len(d.acknowledged) for d in fleet),
+        "unanswered": devices * sessions * len(names_of(files)) - sum(len(d.acknowledged) for d in fleet),
     }  # fmt: skip
 
 
@@ -136,9 +144,9 @@ def _sessions(number: int) -> list[str]:
     return [f"{n:05d}-00-0123abcd" for n in range(number)]
 
 
-async def _ship(device: Device, sessions: int) -> None:
+async def _ship(device: Device, files: dict[str, bytes], sessions: int) -> None:
     for session in _sessions(sessions):
-        await device.ship(session, names_of(session_of(device.name, session)))
+        await device.ship(session, names_of(session_of(files, device.name, session)))
 
 
 async def _kill(team: list[Worker], kills: int, over: asyncio.Event) -> None:
@@ -176,8 +184,8 @@ def stored(url: str, environment: dict[str, str]) -> dict[str, bytes]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("devices", 1000), ("sessions", 1), ("workers", 3), ("kills", 10)):
-        parser.add_argument(f"--{name}", type=int, default=default)
+    for name, default in (("devices", 1000), ("sessions", 1), ("workers", 3), ("kills", 10), ("data-kb", 0)):
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"(default {default})")
     parser.add_argument("--s3", action="store_true", help="an S3 server (moto's) in place of a local folder")
     args = vars(parser.parse_args())
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

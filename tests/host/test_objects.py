@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import aiohttp
@@ -110,6 +112,25 @@ def test_a_sidecar_waits_for_its_data_wherever_that_arrived(url):
         assert await one.put("/con/x/x.npy", DATA) == 400
 
     with_workers(url, test, 2)
+
+
+def test_large_files_and_bundles_are_stored_like_all_others(url):
+    large = bytes(range(256)) * 10_000  # more than is kept in memory on its way
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("imu-000000.npy", "imu-000000.json"):
+            archive.writestr(f"{DEVICE}/{SESSION}/{name}", FILES[name])
+    bundle = f"/{DEVICE}/{SESSION}/bundle-imu-000000-1.zip"
+
+    async def test(peer):
+        assert await peer.put(f"/{DEVICE}/{SESSION}/x.npy", large) == 201
+        assert await peer.put(bundle, file.getvalue()) == 201
+        assert await peer.put(bundle, file.getvalue()) == 412
+        return objects(peer.collector.store)
+
+    stored = with_workers(url, test)
+    expected = {"x.npy": large, "imu-000000.npy": DATA, "imu-000000.json": FILES["imu-000000.json"]}
+    assert stored == {f"{DEVICE}/{SESSION}/{name}": content for name, content in expected.items()}
 
 
 def test_a_store_that_went_away_is_the_collectors_fault(tmp_path):
