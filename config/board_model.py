@@ -187,4 +187,6 @@ def names() -> list[str]:
 def rule_facts(name: str) -> str:
     """The part of a board file that the board carries, as compact JSON: on the board only the one needed is parsed."""
     facts = board(name).model_dump()
-    return json.dumps({key: facts[key] for key in Rules.model_fields} | {"ble": facts["firmware"]["ble"]})
+    return json.dumps(
+        {key: facts[key] for key in Rules.model_fields} | {"ble": facts["firmware"]["ble"], "sleep": facts["sleep"]}
+    )

@@ -248,31 +248,31 @@ RULES = {'config': ('object',
 
 BOARDS = {'esp32': '{"ram_kb": 520, "data_kb": 2048, "pins": "0,2,4,5,12-19,21-23,25-27,32-36,39", "input_only": '
           '"34-36,39", "i2c": {"0": {}, "1": {}}, "spi": {"1": {}, "2": {}}, "i2s": [0, 1], '
-          '"ws_follows_sck": false, "wifi": true, "ble": "nimble"}',
+          '"ws_follows_sck": false, "wifi": true, "ble": "nimble", "sleep": ["light", "deep"]}',
  'm5stickc_plus2': '{"ram_kb": 520, "data_kb": 6144, "pins": "0,21,22,25,26,32-36", "input_only": "34-36", '
                    '"i2c": {"0": {}, "1": {}}, "spi": {"1": {}, "2": {}}, "i2s": [0, 1], "ws_follows_sck": '
-                   'false, "wifi": true, "ble": "nimble"}',
+                   'false, "wifi": true, "ble": "nimble", "sleep": ["light", "deep"]}',
  'nano_33_ble_sense': '{"ram_kb": 256, "data_kb": 64, "pins": "2-5,13-15,21,23,27-31,33-35,40,42-47", '
                       '"input_only": "", "i2c": {"0": {}, "1": {}}, "spi": {"2": {}, "3": {}}, "i2s": [], '
-                      '"ws_follows_sck": false, "wifi": false, "ble": null}',
+                      '"ws_follows_sck": false, "wifi": false, "ble": null, "sleep": []}',
  'nano_rp2040_connect': '{"ram_kb": 264, "data_kb": 14336, "pins": "0,1,4-7,12,13,15-29", "input_only": '
                         '"", "i2c": {"0": {"sda": "0,4,12,16,20,28", "scl": "1,5,13,17,21,25,29"}, "1": '
                         '{"sda": "6,18,26", "scl": "7,15,19,27"}}, "spi": {"0": {"sck": "6,18", "mosi": '
                         '"7,19", "miso": "0,4,16,20"}}, "i2s": [0, 1], "ws_follows_sck": true, "wifi": '
-                        'true, "ble": "nimble"}',
+                        'true, "ble": "nimble", "sleep": ["light", "deep"]}',
  'pico_2_w': '{"ram_kb": 520, "data_kb": 2560, "pins": "0-22,26-28", "input_only": "", "i2c": {"0": '
              '{"sda": "0,4,8,12,16,20,28", "scl": "1,5,9,13,17,21"}, "1": {"sda": "2,6,10,14,18,22,26", '
              '"scl": "3,7,11,15,19,27"}}, "spi": {"0": {"sck": "2,6,18,22", "mosi": "3,7,19", "miso": '
              '"0,4,16,20"}, "1": {"sck": "10,14,26", "mosi": "11,15,27", "miso": "8,12,28"}}, "i2s": [0, '
-             '1], "ws_follows_sck": true, "wifi": true, "ble": "btstack"}',
+             '1], "ws_follows_sck": true, "wifi": true, "ble": "btstack", "sleep": ["light", "deep"]}',
  'pico_w': '{"ram_kb": 264, "data_kb": 848, "pins": "0-22,26-28", "input_only": "", "i2c": {"0": {"sda": '
            '"0,4,8,12,16,20,28", "scl": "1,5,9,13,17,21"}, "1": {"sda": "2,6,10,14,18,22,26", "scl": '
            '"3,7,11,15,19,27"}}, "spi": {"0": {"sck": "2,6,18,22", "mosi": "3,7,19", "miso": "0,4,16,20"}, '
            '"1": {"sck": "10,14,26", "mosi": "11,15,27", "miso": "8,12,28"}}, "i2s": [0, 1], '
-           '"ws_follows_sck": true, "wifi": true, "ble": "btstack"}',
+           '"ws_follows_sck": true, "wifi": true, "ble": "btstack", "sleep": ["light", "deep"]}',
  'virtual': '{"ram_kb": 384, "data_kb": null, "pins": "0-48", "input_only": "", "i2c": {"0": {}, "1": {}}, '
             '"spi": {"0": {}, "1": {}, "2": {}}, "i2s": [0, 1], "ws_follows_sck": false, "wifi": false, '
-            '"ble": "nimble"}',
+            '"ble": "nimble", "sleep": ["light", "deep"]}',
  'xiao_esp32s3_sense': '{"ram_kb": 512, "data_kb": 6144, "pins": "1-9,21,41-44", "input_only": "", "i2c": '
                        '{"0": {}, "1": {}}, "spi": {"1": {}, "2": {}}, "i2s": [0, 1], "ws_follows_sck": '
-                       'false, "wifi": true, "ble": "nimble"}'}
+                       'false, "wifi": true, "ble": "nimble", "sleep": ["light", "deep"]}'}

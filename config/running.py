@@ -29,6 +29,10 @@ def running_errors(config, board, in_ranges):
             "the board never has time to sleep: it records always",
             'schedule.windows with sleep_s, or a trigger of kind "motion"',
         )
+    sleep = schedule.get("sleep")
+    if board and sleep in ("light", "deep") and sleep not in board["sleep"]:
+        possible = ["none"] + board["sleep"]
+        yield ("schedule.sleep", "this board has no usable {} sleep (docs/sleep.md)".format(sleep), listed(possible))
     yield from _upload(config.get("upload") or {}, config.get("power"))
     battery = (config.get("power") or {}).get("battery") or {}
     pins = [("power.battery." + key, battery.get(key)) for key in ("pin", "charging_pin")]

@@ -1,4 +1,4 @@
-"""Recording in light sleep, on the virtual board: nothing is lost, and the board is awake for a small part of the time."""
+"""Recording in light sleep, on the virtual board: nothing is lost, and the board is seldom awake."""
 
 import asyncio
 import json

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from config import board_model
 from config.checks import board_facts
 from config.chips import CHIPS
+from config.ports import port
 from config.rules import BOARDS
 
 NAMES = board_model.names()
@@ -25,7 +26,7 @@ def test_all_are_there():
 def test_a_board_carries_its_rules_only(name):
     whole = json.loads((board_model.BOARDS / f"{name}.json").read_text())
     rules = {key: whole[key] for key in board_model.RULE_KEYS}
-    assert board_facts(name) == rules | {"ble": whole["firmware"]["ble"]}
+    assert board_facts(name) == rules | {"ble": whole["firmware"]["ble"], "sleep": whole["sleep"]}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -91,3 +92,10 @@ def numbers(ranges):
     """`"0-2,5"` -> {0, 1, 2, 5}"""
     ends = [part.split("-") for part in ranges.split(",") if part]
     return {n for end in ends for n in range(int(end[0]), int(end[-1]) + 1)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_board_sleeps_as_its_port_can(name):
+    facts = board_model.board(name)
+    row = port(facts.firmware.platform)
+    assert facts.sleep == (["light"] if row["light"] else []) + (["deep"] if row["deep"] else [])

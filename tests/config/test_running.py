@@ -57,6 +57,10 @@ def test_right(changes):
             "schedule.windows.1", "overlaps", "one after",
         ),
         ({**windows(DAY), "schedule.duration_s": 5}, "schedule.duration_s", "no meaning with windows", "record_s"),
+        (
+            {"board": "nano_33_ble_sense", **windows(CYCLE), "schedule.sleep": "light"},
+            "schedule.sleep", "no usable light sleep", "none",
+        ),
         ({"schedule.sleep": "deep"}, "schedule.sleep", "never has time to sleep", "windows"),
         ({"schedule.active": {"from": "2026-02-29T00:00:00Z"}}, "schedule.active.from", "no instant", "2026-12-01T"),
         (
