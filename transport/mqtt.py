@@ -4,13 +4,9 @@ import asyncio
 import json
 from time import ticks_add, ticks_diff, ticks_ms
 
-from .answers import concerns_all, explain, is_conflict, is_stored
-from .endpoint import tls_context
 from .errors import COLLECTOR_DOWN, LOST, REFUSED, TIMEOUT, TransportError
 from .link import Link
 from .mqtt_client import Client
-from .mqtt_commands import Commands
-from .mqtt_connect import Connect
 from .mqtt_delivery import Delivery, Message
 
 _AHEAD = 4  # names on their way per message of the window: the collector answers later than the broker
@@ -18,15 +14,19 @@ _EARLY = 16  # acknowledgements kept for names that were not sent since this sta
 _REPLIES = 8  # that wait to be sent
 _ASK_MS = 1000  # between two looks at a spool that had nothing more
 _PATIENCE_MAX_MS = 480000
+_STORED = (200, 201, 204, 412)
 _OFFLINE = b'{"state": "offline"}'
 
 
 class Answer:
     """What the collector says of a name: a status with HTTPS's meaning, and why (bytes)."""
 
-    def __init__(self, status, text=b""):
+    def __init__(self, status, text):
         self.status = status
         self.text = text
+
+    def is_stored(self):
+        return self.status in _STORED
 
 
 class Mqtt:
@@ -67,15 +67,25 @@ class Mqtt:
         do=None,
     ):
         tls, host, port = _place(url)
+        context = None
+        if tls:
+            from .endpoint import tls_context
+
+            context = tls_context(ca, cert, key)
         self._spool = spool
-        self._link = Link(host, port, tls_context(ca, cert, key) if tls else None, int(timeout_s * 1000))
+        self._link = Link(host, port, context, int(timeout_s * 1000))
         prefix = topic + "/" + spool.device + "/"
         self._topics = {name: (prefix + name).encode() for name in ("data", "ack", "status", "command", "reply")}
         self._by_broker = ack == "broker"
         heard = [self._topics["command"]] if self._by_broker else [self._topics["ack"], self._topics["command"]]
-        connect = Connect("motelog-" + spool.device, user, password, keepalive_s, self._topics["status"], _OFFLINE)
+        from . import mqtt_connect
+
+        will = (self._topics["status"], _OFFLINE)
+        connect = mqtt_connect.packet("motelog-" + spool.device, user, password, keepalive_s, *will)
+        mqtt_connect.forget()
         self._client = Client(self._link, connect, heard, self, window=window, keepalive_s=keepalive_s)
-        self._commands = Commands(do)
+        self._do = do
+        self._commands = None  # made when the first one comes
         self._most = _AHEAD * window
         self._most_bytes = max_message_kb * 1024
         self._status_every_ms = int(status_s * 1000)
@@ -178,11 +188,12 @@ class Mqtt:
         if trouble:
             raise trouble
         now = ticks_ms()
-        late = [d for d in self.on_the_way.values() if d.due_ms is not None and ticks_diff(d.due_ms, now) <= 0]
+        taken = [delivery for delivery in self.on_the_way.values() if delivery.due_ms is not None]
+        late = [delivery for delivery in taken if ticks_diff(delivery.due_ms, now) <= 0]
         if not late:
             return
         silent = all([ticks_diff(self._heard_ms, delivery.taken_ms) < 0 for delivery in late])
-        for delivery in late:
+        for delivery in taken if silent else late:
             delivery.due_ms = None
             if silent:
                 del self.on_the_way[delivery.name]
@@ -229,7 +240,7 @@ class Mqtt:
             return False
         digest, answer = self._early.pop(name, (None, None))
         if not found:
-            self._answer(message, Answer(201))  # the spool gave it up: there is nothing left to send
+            self._done(message, True)  # the spool gave it up: there is nothing left to send
         elif digest == message.digest:
             self._answer(message, answer)
         elif message.size > self._most_bytes:
@@ -252,7 +263,7 @@ class Mqtt:
                 self._telling = False
         elif self.on_the_way.get(message.name) is message:
             if self._by_broker:
-                self._answer(message, Answer(201))
+                self._done(message, True)
             else:
                 message.taken_ms = ticks_ms()
                 message.due_ms = ticks_add(message.taken_ms, self._patience_ms)
@@ -261,6 +272,10 @@ class Mqtt:
     def received(self, topic, payload, retained):
         """The broker has delivered something."""
         if topic == self._topics["command"]:
+            if self._commands is None:
+                from .mqtt_commands import Commands
+
+                self._commands = Commands(self._do)
             self._replies.append(self._commands.obey(payload, retained))
             if len(self._replies) > _REPLIES:
                 self._replies.pop(0)
@@ -291,7 +306,7 @@ class Mqtt:
             if delivery.digest != digest:
                 return False
             self._answer(delivery, answer)
-        elif not (is_stored(answer) and len(digest) == 64 and len(name) < 200):
+        elif not (answer.is_stored() and len(digest) == 64 and len(name) < 200):
             return False
         else:  # of what was sent before the last start: looked at when its turn comes
             if len(self._early) >= _EARLY:
@@ -302,14 +317,16 @@ class Mqtt:
     def _answer(self, delivery, answer):
         self._heard_ms = ticks_ms()
         self._patience_ms = self._first_patience_ms
-        if is_stored(answer):
+        if answer.is_stored():
             self._done(delivery, True)
             return
-        reason, cause = explain(answer)
+        from . import answers  # seldom needed: it takes 4 KB
+
+        reason, cause = answers.explain(answer)
         reason = "%s: %s" % (delivery.name, reason)
-        if is_conflict(answer):
+        if answers.is_conflict(answer):
             self.conflicts[delivery.name] = reason
-        elif concerns_all(answer):
+        elif answers.concerns_all(answer):
             del self.on_the_way[delivery.name]
             self._trouble = TransportError(REFUSED, reason, cause)
             self._wake.set()

@@ -1,7 +1,8 @@
 """One MQTT connection: publishes of QoS 1 sent piece by piece, several in flight, each acknowledged by its id.
 
-umqtt makes CONNECT (mqtt_connect.py); everything behind it is done here, because umqtt's `publish` waits for each
-acknowledgement, writes many small pieces, never wraps its packet ids and loses its time-outs in `wait_msg`.
+umqtt makes CONNECT and says why it was refused (mqtt_connect.py); everything behind it is done here, because umqtt's
+`publish` waits for each acknowledgement, writes many small pieces, never wraps its packet ids and loses its time-outs
+in `wait_msg`.
 """
 
 import asyncio
@@ -10,8 +11,8 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from . import mqtt_packets as packets
 from .errors import CREDENTIALS, GARBAGE, LINK, LOST, REFUSED, TIMEOUT, TransportError
-from .mqtt_connect import ANSWER_BYTES
 
+_ANSWER_BYTES = 4  # of the broker to CONNECT (MQTT 3.1.1, 3.2)
 LARGEST_BYTES = 4096  # of what comes in: a command with a whole configuration; acknowledgements have some 200
 _BUFFER_BYTES = 4096  # one TLS record on the ports whose mbedTLS sends records of 4 KiB
 _CONTROL_BYTES = 1024  # of short packets that wait for the end of a long one
@@ -22,7 +23,7 @@ _LEAVE_MS = 2000  # for what is left to say at the end
 
 
 class Client:
-    """The connection over `link`, begun by `connect` (mqtt_connect.Connect), subscribed to `topics` (bytes).
+    """The connection over `link`, begun with the bytes `connect`, subscribed to `topics` (bytes).
 
     A task of its own does all the sending and receiving from `open` to `close`. `owner` is asked and told:
     `next_message(room)` -> what to send next or None (`room`: whether the window has room for a large one),
@@ -91,14 +92,21 @@ class Client:
         self._parser.reset()
         await link.open()
         link.arm()
-        await link.send(self._connect.packet())
+        await link.send(self._connect)
         answer = b""
-        while len(answer) < ANSWER_BYTES:
+        while len(answer) < _ANSWER_BYTES:
             view = await link.receive()
             if view is None:
                 break
             answer += bytes(view)
-        return self._connect.judge(answer[:ANSWER_BYTES]), answer[ANSWER_BYTES:]
+        if answer[:_ANSWER_BYTES] not in (b"\x20\x02\0\0", b"\x20\x02\x01\0"):
+            from . import mqtt_connect
+
+            try:
+                mqtt_connect.judge(answer[:_ANSWER_BYTES])
+            finally:
+                mqtt_connect.forget()
+        return answer[2] == 1, answer[_ANSWER_BYTES:]
 
     def _take_up(self, present):
         """Begins where the last connection ended: what was not acknowledged is sent again (4.4), with its old id only
@@ -119,8 +127,8 @@ class Client:
 
     async def _run(self):
         try:
-            while not self._is_over():
-                await self._turn()
+            while not self._is_over(await self._turn()):
+                pass
             self.link.arm()
             await self.link.send(packets.DISCONNECT)
         except TransportError as error:
@@ -132,14 +140,15 @@ class Client:
             self.link.close()
             self._owner.wake()
 
-    def _is_over(self):
+    def _is_over(self, busy):
         """Whether all is said that is to be said before we leave, or it takes too long."""
         if self._leave_ms is None:
             return False
-        return not (self._flight or self._control or self._again) or ticks_diff(self._leave_ms, ticks_ms()) <= 0
+        left = busy or self._flight or self._control or self._again
+        return not left or ticks_diff(self._leave_ms, ticks_ms()) <= 0
 
     async def _turn(self):
-        """Takes what has come, sends what is due, or waits a moment."""
+        """Takes what has come, sends what is due, or waits a moment. -> whether there was anything to do."""
         heard = self._hear()
         if self._control:
             await self._flush()
@@ -151,6 +160,7 @@ class Client:
         else:
             self._check()
             await self._rest()
+        return heard or message is not None
 
     def _hear(self):
         """-> whether something had come."""

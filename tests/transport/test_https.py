@@ -64,6 +64,7 @@ class Bench:
     """Ships `Files` from a MicroPython process to a server."""
 
     env = None
+    heap = "384K"
 
     def __init__(self, interpreter, folder, authority):
         self._interpreter = interpreter
@@ -82,7 +83,7 @@ class Bench:
         path = self._folder / "scenario.json"
         path.write_text(json.dumps(scenario | options))
         done = run_micropython(
-            BOARD, str(path), interpreter=self._interpreter, heap="384K", timeout_s=30, check=True, env=self.env
+            BOARD, str(path), interpreter=self._interpreter, heap=self.heap, timeout_s=30, check=True, env=self.env
         )
         print(done.stdout)  # for the report of a failing test
         result = json.loads(done.stdout)
