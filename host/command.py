@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         reply = asyncio.run(send(broker, args.device, line, args.timeout))
     except aiomqtt.MqttError as error:
-        reply = {"ok": False, "text": f"{broker}: {error}"}
+        reply = {"ok": False, "text": f"{broker}: {mqtt_broker.told(error)}"}
     except TimeoutError:
         text = f"{args.device} did not answer within {args.timeout:g} s; if it comes back, it still gets the command"
         reply = {"ok": False, "text": text}

@@ -1,6 +1,7 @@
 """How the laptop side reaches an MQTT broker: a URL, files with secrets, and a client for it (MQTT 5)."""
 
 import argparse
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,11 @@ class Broker:
         )  # fmt: skip
         client.pending_calls_threshold = 1000  # it warns above 10; the receive maximum is our bound
         return client
+
+
+def told(error: aiomqtt.MqttError) -> str:
+    """What is wrong with the connection, without the number in front of a system's reason."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

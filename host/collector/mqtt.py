@@ -15,7 +15,7 @@ import aiomqtt
 from host.collector.ingest import Ingest
 from host.collector.manifest import MAX_LINE_BYTES, Unanswerable, Wrong, parse
 from host.collector.status import log
-from host.mqtt_broker import Broker
+from host.mqtt_broker import Broker, told
 from host.store import Refused, check_name
 
 GROUP = "collectors"
@@ -66,9 +66,9 @@ class MqttFront:
                     self._state, self._why, wait_s = "connected", None, RETRY_S[0]
                     await self._receive(client)
             except aiomqtt.MqttError as error:
-                if str(error) != self._why:
-                    log.warning("mqtt: %s: %s", self._broker, error)
-                self._state, self._why = "connecting", str(error)
+                if told(error) != self._why:
+                    log.warning("mqtt: %s: %s", self._broker, told(error))
+                self._state, self._why = "connecting", told(error)
             await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))  # workers must not come back all at once
             wait_s = min(2 * wait_s, RETRY_S[1])
 
@@ -107,9 +107,12 @@ class MqttFront:
             if said is not None:
                 topic = f"{self._broker.prefix}/{device}/ack"
                 await client.publish(topic, json.dumps(said, separators=(",", ":")), qos=1)
-            client._client.ack(message.mid, message.qos)
-        except aiomqtt.MqttError as error:  # what is not acknowledged comes again
-            log.info("mqtt: %s was not answered: %s", device[:100], error)
+        except aiomqtt.MqttError as error:
+            log.info("mqtt: %s was not answered: %s", device[:100], told(error))
+            return  # without our acknowledgement the broker gives it to somebody else
+        except Exception:  # a defect of ours must not keep a place of those in flight: the board sends it again
+            log.exception("mqtt: a message of %a", device[:100])
+        client._client.ack(message.mid, message.qos)
 
     async def _store(self, device: str, payload: bytes) -> dict | None:
         """The acknowledgement, None when there is nobody to answer."""

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import logging
+from errno import EIO, ENOSPC
 
 import aiomqtt
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from host import verify
 from host.collector import Collector
 from host.collector.mqtt import MqttFront
+from host.collector.objects import Unavailable
 from host.mqtt_broker import Broker
 from tests.fleet.device import Device, message
 from tests.fleet.proof import names_of
@@ -193,6 +195,25 @@ def test_other_bytes_are_a_conflict_and_too_large_is_said(tmp_path, broker):
 
     with_front(tmp_path, broker, test, max_bytes=20_000)
     assert visible(tmp_path) == SEGMENT
+
+
+def test_what_is_wrong_here_is_not_blamed_on_the_board(tmp_path, broker, monkeypatch):
+    failures = [(OSError(ENOSPC, "full"), 507), (OSError(EIO, "Input/output error"), 500), (Unavailable("gone"), 503)]
+
+    async def test(peers):
+        for failure, status in failures:
+            with monkeypatch.context() as patch:
+                patch.setattr(peers.collector.store, "publish", lambda _, error=failure: (_ for _ in ()).throw(error))
+                assert (await peers.answer(GOOD))["status"] == status
+        with monkeypatch.context() as patch:  # a defect: no answer, and no place lost
+            patch.setattr(peers.collector.store, "publish", None)
+            for _ in range(2 * IN_FLIGHT):
+                await peers.client.publish(f"motelog/{DEVICE}/data", GOOD, qos=1)
+            await peers.until(lambda: peers.front.status()["in_flight"] == 0)
+        assert (await peers.answer(GOOD))["status"] == 201
+
+    with_front(tmp_path, broker, test, in_flight=IN_FLIGHT)
+    assert visible(tmp_path) == SEGMENT and not hidden(tmp_path)
 
 
 def test_the_boards_own_status_and_last_will_are_shown(tmp_path, broker):

@@ -75,4 +75,4 @@ def test_no_answer_is_said(broker, capsys):
 
 def test_no_broker_is_said(capsys):
     assert main(["--system-python", "command", "wrist-01", "stop", "--mqtt", "mqtt://127.0.0.1:1"]) == 1
-    assert "mqtt://127.0.0.1:1: " in capsys.readouterr().err
+    assert capsys.readouterr().err == "mqtt://127.0.0.1:1: Connection refused\n"
