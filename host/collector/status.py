@@ -50,12 +50,17 @@ class Device:
 
 
 class Devices:
-    """By name. To be used from the event loop only."""
+    """By name. To be used from the event loop only. Beyond `most` of them new ones are not remembered: a peer that makes
+    up names must not fill the memory.
+    """
 
-    def __init__(self):
+    def __init__(self, most: int = 100_000):
+        self._most = most
         self._devices: dict[str, Device] = {}
 
     def __getitem__(self, name: str) -> Device:
+        if name not in self._devices and len(self._devices) >= self._most:
+            return Device()
         return self._devices.setdefault(name, Device())
 
     def delivered(self, transport: str, device: str, session: str, stored: list[tuple[str, int]]) -> None:

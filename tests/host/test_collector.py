@@ -21,6 +21,7 @@ import pytest
 
 from host import certs, collect, store
 from host.collector import Collector
+from host.collector.status import Devices, Refusals
 from tests.host import synthetic
 from tests.tools.micropython import ROOT
 
@@ -302,6 +303,32 @@ def test_the_token_is_demanded(tmp_path):
         assert await peer.put(PATH, DATA, Authorization="Bearer secret") == 201
 
     with_collector(tmp_path, test, token="secret")
+
+
+def test_what_is_refused_again_and_again_is_logged_once(tmp_path, caplog):
+    async def test(peer):
+        for _ in range(5):
+            assert await peer.put(PATH, DATA, Content_Digest=digest(b"")) == 400
+            assert await peer.put("/x/nul/x.npy", DATA) == 400
+        return await peer.status()
+
+    status = with_collector(tmp_path, test)
+    assert len(caplog.records) == 2
+    assert set(status["devices"]) == {DEVICE} and status["devices"][DEVICE]["via"]["https"]["refused"] == 5
+
+
+def test_made_up_names_do_not_fill_the_memory():
+    devices = Devices(most=3)
+    for number in range(10):
+        devices.refused("https", f"device-{number}")
+    devices.refused("https", "device-0")
+    assert {name: device["refused"] for name, device in devices.as_dict().items()} == {
+        "device-0": 2, "device-1": 1, "device-2": 1,
+    }  # fmt: skip
+    refusals = Refusals(remembered=2)
+    for what in ("a", "b", "c", "c"):
+        refusals.say("mqtt", "x", what, 400, "why")
+    assert len(refusals._known) == 2
 
 
 def test_a_refused_sender_that_reads_only_after_its_last_byte_finds_the_answer(tmp_path):

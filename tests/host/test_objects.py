@@ -52,6 +52,7 @@ def download(store: ObjectStore, folder: Path) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    (folder / PROBE).write_bytes(bytes(obstore.get(store._store, PROBE).bytes()))
     return folder
 
 
