@@ -50,8 +50,8 @@ class Device:
 
 
 class Devices:
-    """By name. To be used from the event loop only. Beyond `most` of them new ones are not remembered: a peer that makes
-    up names must not fill the memory.
+    """By name. To be used from the event loop only. Beyond `most` of them new ones are not remembered: a peer that
+    makes up names must not fill the memory.
     """
 
     def __init__(self, most: int = 100_000):

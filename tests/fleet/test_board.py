@@ -32,7 +32,7 @@ async def record(folder: Path, port: int) -> tuple[dict, dict, VirtualBoard]:
     collector, broker = Collector(folder / "out"), Broker("127.0.0.1", port)
     collector.add_front(MqttFront(collector.ingest, broker))
     await collector.start(port=None)
-    board = VirtualBoard(world_for(config, clock="real"), folder / "board", heap_kb=768)  # what fits is tested elsewhere
+    board = VirtualBoard(world_for(config, clock="real"), folder / "board", heap_kb=768)  # what fits: elsewhere
     board.install(config=config)
     said = None
     try:
