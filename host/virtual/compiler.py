@@ -40,7 +40,11 @@ def compile_files(sources: dict[str, Path], micropython: Path) -> dict[str, byte
     """{"app/main.py": source file} -> {"app/main.mpy": compiled}. Sources with native code stay sources where there
     is no emitter.
     """
-    arch = architecture(micropython)
+    return compile_for(sources, architecture(micropython))
+
+
+def compile_for(sources: dict[str, Path], arch: str | None) -> dict[str, bytes]:
+    """The same for mpy-cross's `-march=arch`; None = without native code."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(pool.map(lambda item: _compile(*item, arch), sources.items()))
 

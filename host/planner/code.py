@@ -1,0 +1,81 @@
+"""How large our code is: on flash, and in RAM the modules that a configuration makes the board import."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from config.board_model import Board
+from host.board_files import board_files
+from host.virtual.compiler import compile_for
+
+NATIVE = "_viper"  # modules of that name hold native code; their plain twin serves where there is no emitter
+
+
+@cache
+def compiled(arch: str | None) -> dict[str, int]:
+    """{"app.main": bytes of its .mpy} for mpy-cross's -march (None: no native code)."""
+    sources = board_files()
+    names = {name: path for name, path in sources.items() if arch or NATIVE not in name}
+    return {_module(name): len(content) for name, content in compile_for(names, arch).items()}
+
+
+def flash_bytes(board: Board) -> int:
+    """What the whole code takes of the board's file system, in blocks; 0 where it has a partition of its own."""
+    sizes = compiled(board.firmware.mpy_arch).values()
+    if board.firmware.romfs_kb and sum(sizes) <= board.firmware.romfs_kb * 1024:
+        return 0
+    return sum(-(-size // 4096) * 4096 for size in sizes)
+
+
+def modules(config: dict) -> set[str]:
+    """The modules that stay loaded while this configuration records."""
+    roots = {"app.main", "storage.segment"}
+    roots |= {"drivers." + stream["driver"] for stream in config["streams"].values()}
+    upload = config["upload"] or {}
+    for way, needed in _WAYS.items():
+        if upload.get(way):
+            roots |= needed
+    if upload.get("bundle"):
+        roots |= {"storage.bundled"}
+    if config["storage"]["card"]:
+        roots |= {"storage.card"}
+    return imported(frozenset(roots))
+
+
+_WAYS = {
+    "https": {"transport.https", "transport.shipper", "transport.backoff"},
+    "mqtt": {"transport.mqtt", "transport.shipper", "transport.backoff"},
+    "ble": {"transport.ble"},
+}
+
+
+@cache
+def imported(roots: frozenset[str]) -> set[str]:
+    """`roots` and all of ours that they import when they are imported."""
+    sources = {_module(name): path for name, path in board_files().items()}
+    found: set[str] = set()
+    waiting = [root for root in roots]
+    while waiting:
+        name = waiting.pop()
+        if name in sources and name not in found:
+            found.add(name)
+            waiting += _imports(name, sources[name])
+    return found
+
+
+def _imports(module: str, path: Path) -> list[str]:
+    """What stands at the top of a module; what functions import comes when it is needed and is forgotten again."""
+    package = module.rpartition(".")[0]
+    names = []
+    for statement in ast.parse(path.read_text()).body:
+        for node in statement.body if isinstance(statement, ast.Try) else [statement]:
+            if isinstance(node, ast.Import):
+                names += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                start = ".".join(part for part in (package if node.level else "", node.module or "") if part)
+                names += [start, *(f"{start}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def _module(name: str) -> str:
+    return name.rpartition(".")[0].replace("/", ".")

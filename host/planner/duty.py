@@ -1,0 +1,95 @@
+"""What the board does on an average day: how long it records, is awake, sleeps, and how often it uploads."""
+
+from dataclasses import asdict, dataclass
+
+from host.planner.figures import DAY_S
+
+_WEEK = 7
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Averages per day. `awake_s` + `light_s` + `deep_s` are a day; recordings and uploads happen while awake."""
+
+    recordings: float
+    record_s: float
+    """Of one recording."""
+    awake_s: float
+    light_s: float
+    deep_s: float
+    wakeups: float
+    uploads: float
+    radio_always: bool
+    """The radio stays on for as long as the board is awake."""
+
+    @property
+    def recorded_s(self) -> float:
+        """Recorded seconds per day."""
+        return self.recordings * self.record_s
+
+    def as_dict(self) -> dict:
+        """For JSON."""
+        return {key: value if isinstance(value, bool) else round(value, 3) for key, value in asdict(self).items()}
+
+
+def duty(config: dict, *, boot_s: float = 0.0, upload_s: float = 0.0, bytes_per_s: float = 0.0) -> Duty:
+    """The day of a configuration. `boot_s`: from waking to the first frame; `upload_s`: the length of one upload;
+    `bytes_per_s`: what recording produces (for `min_batch_kb`).
+    """
+    schedule = config["schedule"]
+    recordings, record_s = _recordings(schedule)
+    uploads, always = _uploads(config, recordings, record_s * bytes_per_s)
+    kind = schedule.get("sleep") or "none"
+    if kind == "none" or recordings * record_s >= DAY_S:
+        return Duty(recordings, record_s, DAY_S, 0, 0, 0, uploads, always)
+    wakeups = recordings if kind == "deep" else 0.0
+    awake_s = min(DAY_S, recordings * (record_s + (boot_s if kind == "deep" else 0)) + uploads * upload_s)
+    asleep_s = DAY_S - awake_s
+    light_s, deep_s = (0.0, asleep_s) if kind == "deep" else (asleep_s, 0.0)
+    return Duty(recordings, record_s, awake_s, light_s, deep_s, wakeups, uploads, False)
+
+
+def _recordings(schedule: dict) -> tuple[float, float]:
+    """-> (recordings per day, mean length of one in s). Without windows there is one, of `duration_s` or all day."""
+    windows = schedule.get("windows")
+    if not windows:
+        return 1.0, float(min(schedule["duration_s"] or DAY_S, DAY_S))
+    number = seconds = 0.0
+    for window in windows:
+        share = len(window.get("days") or range(_WEEK)) / _WEEK
+        length_s = (_clock_s(window["to"]) - _clock_s(window["from"])) % DAY_S or DAY_S
+        for recording_s in _cycles(window, length_s):
+            number += share
+            seconds += share * recording_s
+    return number, seconds / number
+
+
+def _cycles(window: dict, length_s: int) -> list[float]:
+    """Lengths of the recordings in one window: a grid from its start, the last one cut short by its end."""
+    record_s, sleep_s = window.get("record_s"), window.get("sleep_s") or 0
+    if not record_s or not sleep_s:
+        return [float(length_s)]
+    starts = range(0, length_s, record_s + sleep_s)
+    return [float(min(record_s, length_s - start)) for start in starts]
+
+
+def _clock_s(text: str) -> int:
+    """Seconds after midnight of "06:00" or "06:00:30"."""
+    parts = [int(part) for part in text.split(":")]
+    return sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+
+
+def _uploads(config: dict, recordings: float, bytes_each: float) -> tuple[float, bool]:
+    """-> (uploads per day, whether the radio stays on all the time)."""
+    upload = config["upload"]
+    if not upload:
+        return 0.0, False
+    latency_s, batch_kb = upload.get("max_latency_s"), upload.get("min_batch_kb")
+    sleeps = (config["schedule"].get("sleep") or "none") != "none"
+    if not latency_s and not batch_kb:
+        return (recordings, False) if sleeps else (1.0, True)  # one connection, kept
+    per_day = bytes_each * recordings / 1024
+    by_size = per_day / batch_kb if batch_kb else 0.0
+    by_age = DAY_S / latency_s if latency_s else 0.0
+    wanted = max(by_size, by_age) if batch_kb and latency_s else by_size or by_age
+    return (min(wanted, recordings) if sleeps else wanted), False
