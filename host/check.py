@@ -1,14 +1,20 @@
-"""`deploy.py check CONFIG`: says everything that is wrong with a configuration and its secrets, before a board does."""
+"""`deploy.py check CONFIG`: says everything that is wrong with a configuration and its secrets, before a board does, and
+what the board will need and how long it will last if all is right (docs/planner.md).
+"""
 
+import argparse
 import json
 import sys
 from pathlib import Path
+
+from rich.console import Console
 
 from config import loader
 from config.model import field_errors
 from config.secrets import missing, repeated
 from config.strictjson import JSONError, parse
 from host.libs import NEEDED, cache_folder, is_present, needed
+from host.planner import plan, propose, report
 
 SECRETS = "secrets.json"
 
@@ -17,18 +23,54 @@ def add_arguments(parser):
     """Declares the command's arguments on an argparse parser."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration, a JSON file")
     parser.add_argument("--secrets", type=Path, metavar="FILE", help=f"the secrets (default: {SECRETS} beside CONFIG)")
+    parser.add_argument("--battery-mah", type=_positive, metavar="MAH", help="capacity of the battery")
+    parser.add_argument("--days", type=_positive, metavar="N", help="how long the battery shall last")
+    parser.add_argument("--assumptions", action="store_true", help="print every figure of the forecast with its source")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
+def _positive(text):
+    """An argparse type."""
+    number = float(text)
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError("more than 0 is needed")
+    return number
+
+
 def run(args):
-    """Prints the errors of the files that `args` names; returns 0 when there is none, else 2."""
+    """Prints the errors of the files that `args` names, or the forecast; returns 0 when there is no error, else 2."""
+    goals = {"battery_mah": args.battery_mah, "days": args.days}
     config, errors = check_files(args.config, args.secrets)
+    made = plan(config, **goals) if config else None
+    if made and made.refusals:
+        errors = [(str(args.config), *error) for error in made.refusals]
+    changes = proposal(args.config, goals) if errors else None
     if args.json:
-        rows = [dict(zip(("file", "path", "reason", "remedy"), error, strict=True)) for error in errors]
-        print(json.dumps({"ok": not errors, "errors": rows, "config": config}, indent=1))
+        _print_json(config, made, errors, changes)
+    elif errors:
+        _print_errors(errors, changes)
     else:
-        _print(args.config, config, errors)
+        print(_text(args.config) + ": in order")
+        for name, stream in sorted(config["streams"].items()):
+            seconds = stream["segment_frames"] / stream["rate_hz"]
+            print(f"  {name}: {stream['driver']} at {stream['rate_hz']} Hz, a file every {seconds:.0f} s")
+        report.show(config, made, Console(), with_assumptions=args.assumptions)
     return 2 if errors else 0
+
+
+def proposal(path, goals):
+    """The changes that make the configuration file pass, None when none are needed or found. See planner/propose.py."""
+    data, errors = loader.read(path) if Path(path).is_file() else (None, True)
+    try:
+        raw = None if errors else parse(data)[0]
+    except JSONError:
+        raw = None
+
+    def judge(changed):
+        filled, found = verdict(json.dumps(changed).encode())
+        return filled, found or list(plan(filled, **goals).refusals)
+
+    return (propose.propose(raw, judge) or None) if isinstance(raw, dict) else None
 
 
 def check_files(config_path, secrets_path=None):
@@ -49,6 +91,8 @@ def check_files(config_path, secrets_path=None):
             if error[0] not in known:
                 errors.append(error)
         errors += _packages(config)
+        if not errors:
+            errors += plan(config).refusals
     found = [(str(config_path), *error) for error in errors] + [(secrets_file, *error) for error in secret_errors]
     return (None if found else loader.public(config)), found
 
@@ -92,16 +136,31 @@ def _check(path, kind):
     return (None, errors) if errors else verdict(data, kind)
 
 
-def _print(path, config, errors):
-    """The errors, one paragraph each under its file; or what the configuration will do."""
-    if not errors:
-        print(str(path).encode(errors="replace").decode() + ": in order")
-        for name, stream in sorted(config["streams"].items()):
-            seconds = stream["segment_frames"] / stream["rate_hz"]
-            print(f"  {name}: {stream['driver']} at {stream['rate_hz']} Hz, a file every {seconds:.0f} s")
-        return
+def _text(path):
+    return str(path).encode(errors="replace").decode()
+
+
+def _print_json(config, made, errors, changes):
+    rows = [dict(zip(("file", "path", "reason", "remedy"), error, strict=True)) for error in errors]
+    answer = {
+        "ok": not errors,
+        "errors": rows,
+        "proposal": [change.as_dict() for change in changes] if changes else None,
+        "config": None if errors else config,
+        "plan": made.as_dict() if made and not errors else None,
+    }
+    print(json.dumps(answer, indent=1))
+
+
+def _print_errors(errors, changes):
+    """One paragraph each under its file, and the nearest configuration that works."""
     for file in dict.fromkeys(error[0] for error in errors):
         mine = [error for error in errors if error[0] == file]
-        print(f"{file}: {len(mine)} error{'s' if len(mine) > 1 else ''}", file=sys.stderr)
+        print(f"{_text(file)}: {len(mine)} error{'s' if len(mine) > 1 else ''}", file=sys.stderr)
         for _, where, reason, remedy in mine:
             print(f"  {where or 'the whole file'}: {reason}\n      {remedy}", file=sys.stderr)
+    if changes:
+        print("The nearest that works:", file=sys.stderr)
+        for change in changes:
+            was = "" if change.was is None else f" instead of {json.dumps(change.was)}"
+            print(f"  {change.path}: {json.dumps(change.value)}{was}", file=sys.stderr)

@@ -29,7 +29,7 @@ def flash_bytes(board: Board) -> int:
 
 def modules(config: dict) -> set[str]:
     """The modules that stay loaded while this configuration records."""
-    roots = {"app.main", "storage.segment"}
+    roots = {"app.main", "app.sampler", "app.recorder", "app.ring", "storage.segment"}
     roots |= {"drivers." + stream["driver"] for stream in config["streams"].values()}
     upload = config["upload"] or {}
     for way, needed in _WAYS.items():
@@ -39,13 +39,17 @@ def modules(config: dict) -> set[str]:
         roots |= {"storage.bundled"}
     if config["storage"]["card"]:
         roots |= {"storage.card"}
+    if has_times(config):
+        roots |= {"app.schedule", "app.policy", "app.guard"}
+    if config["schedule"].get("sleep", "none") != "none":
+        roots |= {"app.power"}
     return imported(frozenset(roots))
 
 
 _WAYS = {
     "https": {"transport.https", "transport.shipper", "transport.backoff"},
     "mqtt": {"transport.mqtt", "transport.shipper", "transport.backoff"},
-    "ble": {"transport.ble"},
+    "ble": {"transport.ble", "transport.smp_device"},
 }
 
 
@@ -54,7 +58,7 @@ def imported(roots: frozenset[str]) -> set[str]:
     """`roots` and all of ours that they import when they are imported."""
     sources = {_module(name): path for name, path in board_files().items()}
     found: set[str] = set()
-    waiting = [root for root in roots]
+    waiting = list(roots)
     while waiting:
         name = waiting.pop()
         if name in sources and name not in found:
@@ -75,6 +79,11 @@ def _imports(module: str, path: Path) -> list[str]:
                 start = ".".join(part for part in (package if node.level else "", node.module or "") if part)
                 names += [start, *(f"{start}.{alias.name}" for alias in node.names)]
     return names
+
+
+def has_times(config: dict) -> bool:
+    """Whether the schedule says more than how long: then its code is loaded."""
+    return any(config["schedule"].get(key) for key in ("windows", "active", "trigger"))
 
 
 def _module(name: str) -> str:

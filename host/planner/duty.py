@@ -66,17 +66,16 @@ def _recordings(schedule: dict) -> tuple[float, float]:
 
 def _cycles(window: dict, length_s: int) -> list[float]:
     """Lengths of the recordings in one window: a grid from its start, the last one cut short by its end."""
-    record_s, sleep_s = window.get("record_s"), window.get("sleep_s") or 0
-    if not record_s or not sleep_s:
+    record_s = window.get("record_s")
+    if not record_s:
         return [float(length_s)]
-    starts = range(0, length_s, record_s + sleep_s)
-    return [float(min(record_s, length_s - start)) for start in starts]
+    return [float(min(record_s, length_s - at)) for at in range(0, length_s, record_s + window.get("sleep_s", 0))]
 
 
 def _clock_s(text: str) -> int:
-    """Seconds after midnight of "06:00" or "06:00:30"."""
-    parts = [int(part) for part in text.split(":")]
-    return sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    """Seconds after midnight of "06:00"."""
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 3600 + int(minutes) * 60
 
 
 def _uploads(config: dict, recordings: float, bytes_each: float) -> tuple[float, bool]:

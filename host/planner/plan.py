@@ -109,7 +109,7 @@ def plan(config: dict, *, battery_mah: float | None = None, days: float | None =
         ways=ways,
         used=used,
         energy=energy(config, facts, day, files, {way: ways[way] for way in used}),
-        battery_mah=battery_mah or (config.get("power") or {}).get("battery_mah") or facts.battery.mah,
+        battery_mah=battery_mah or facts.battery.mah,
     )
     made.refusals.extend(_refusals(config, made, days))
     made.warnings.extend(_warnings(config, made))
@@ -119,10 +119,10 @@ def plan(config: dict, *, battery_mah: float | None = None, days: float | None =
 def _refusals(config: dict, made: Plan, days: float | None):
     """What cannot work."""
     yield from _parts(config, made.board)
-    heap, total = made.ram.heap, made.ram.total
-    if total > heap.high:
+    heap, least = made.ram.heap, made.ram.least
+    if least > heap.high:
         largest = max(made.ram.purposes, key=made.ram.purposes.get)
-        reason = f"{_kb(total)} KB of heap are needed (most by {largest}), this port leaves {_kb(heap.high)} KB at best"
+        reason = f"{_kb(least)} KB of heap are needed (most by {largest}), this port leaves {_kb(heap.high)} KB at best"
         yield "streams", reason, "fewer ring_blocks, a smaller ibuf_bytes, or a board with more RAM"
     once = sum(flash.of_stream(name, s, s["segment_frames"] / s["rate_hz"]).stored for name, s in _streams(config))
     if made.room_bytes is not None and once > made.room_bytes:
@@ -159,7 +159,7 @@ def _parts(config: dict, facts: Board):
 def _warnings(config: dict, made: Plan):
     """What works, but not as somebody may think."""
     heap, total = made.ram.heap, made.ram.total
-    if heap.low < total <= heap.high:
+    if total > heap.low:
         yield f"RAM: {_kb(total)} KB of heap are needed, the port leaves {_kb(heap.low)} to {_kb(heap.high)} KB"
     rings = made.ram.purposes.get("rings", 0) + made.ram.purposes.get("I2S and PDM buffers", 0)
     if rings > _BIG_RINGS:
@@ -172,6 +172,8 @@ def _warnings(config: dict, made: Plan):
                     f"a {cause} may stop the readers for {worst:.0f} ms, longer than {', '.join(buffers)}: frames are "
                     "lost (and counted) then, unless uploads wait for the end of a recording"
                 )
+    if config["schedule"].get("trigger"):
+        yield "how often the trigger fires is not known: the forecast is the most there can be, events without a pause"
     full = made.days_until_full
     if full is not None and not made.used and config["schedule"]["duration_s"] is None:
         then = "what is oldest is deleted" if config["storage"]["when_full"] == "drop_oldest" else "recording stops"

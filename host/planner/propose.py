@@ -50,7 +50,7 @@ def propose(raw: dict, verdict: Verdict) -> list[Change] | None:
 def _step(config: dict, filled: dict, errors: list[Error], verdict: Verdict):
     """The first repair that helps: fewer errors, or the same ones while something becomes smaller."""
     for error in errors:
-        for path, value in _repairs(error, filled):
+        for path, value in _known(error, filled):
             tried = copy.deepcopy(config)
             if not _set(tried, path, value):
                 continue
@@ -58,6 +58,16 @@ def _step(config: dict, filled: dict, errors: list[Error], verdict: Verdict):
             if len(now) < len(errors) or ({e[0] for e in now} <= {e[0] for e in errors} and error not in now):
                 return tried, path, value, now_filled, now
     return None
+
+
+def _known(error: Error, filled: dict) -> list[tuple[str, object]]:
+    """The repairs, as far as the fields that they need are right themselves; wrong ones are not in `filled`."""
+    found = []
+    try:
+        found.extend(_repairs(error, filled))
+    except (KeyError, TypeError, ZeroDivisionError):
+        pass
+    return found
 
 
 def _repairs(error: Error, filled: dict) -> Iterator[tuple[str, object]]:

@@ -19,7 +19,7 @@ WRITER = 6_400  # stage of 4 KiB, journal, anchors
 SPOOL = 8_000
 SESSION = 700  # per stream
 UPLOAD = 7_500  # buffer, request, status
-TLS = 16_384 + 4_096  # one record in, one out (MicroPython's mbedtls configuration); held while connected
+TLS = 16_384 + 4_096 + 15_360  # one record in, one out, and the handshake's peak (MicroPython issue 8940)
 PDM_FILTER = 6_000
 WORKING = 24_576  # garbage between two collections, JSON of sidecars, and what fragmentation keeps from use
 
@@ -35,6 +35,11 @@ class Ram:
     def total(self) -> int:
         """Bytes in all."""
         return sum(self.purposes.values())
+
+    @property
+    def least(self) -> int:
+        """Bytes without which nothing works."""
+        return self.total - self.purposes["working room"]
 
     def as_dict(self) -> dict:
         """For JSON."""
