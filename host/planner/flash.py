@@ -71,14 +71,14 @@ def sidecar_bytes(name: str, stream: dict, frames: int) -> int:
     channels = frame_bytes(stream) // 2
     anchors = max(1, min(_ANCHORS, frames // stream["block_frames"]))
     sidecar = {
-        "format": 1, "device": "d" * 12, "session": "00001-00-00000000", "stream": name, "seq": 100,
-        "file": f"{name}-000100.npy", "first_frame": 1000000, "frames": frames, "end_frame": 1000000,
+        "format": 1, "device": "d" * 8, "session": "00001-00-00000000", "stream": name, "seq": 100,
+        "file": f"{name}-000100.npy", "first_frame": 100000, "frames": frames, "end_frame": 100000,
         "channels": ["ax"] * channels, "units": ["deg/s"] * channels, "scale": [0.000122] * channels,
         "rate_hz": 104.0, "rate_measured_hz": 106.38541977392056, "residual_us": 120.5,
-        "anchors": [[1000000, 100000000]] * anchors, "gaps": [],
+        "anchors": [[100000, 10000000]] * anchors, "gaps": [],
         "clock_fixes": [[100000, 1800000000000000, 1000000, "rtc"]], "bytes": 100000, "crc32": "0" * 8,
         "sha256": "0" * 64, "reason": "full",
-        "ledger": {"expected": 1000000, "stored": 1000000, "lost": {}, "unknown": 0},
+        "ledger": {"expected": 100000, "stored": 100000, "lost": {}, "unknown": 0},
     }  # fmt: skip
     return len(json.dumps(sidecar))
 

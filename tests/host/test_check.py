@@ -12,14 +12,18 @@ from host import check
 EXAMPLES = Path(check.__file__).parents[1] / "config/examples"
 
 
+def arguments(*argv):
+    parser = argparse.ArgumentParser()
+    check.add_arguments(parser)
+    return parser.parse_args([*map(str, argv)])
+
+
 @pytest.fixture
 def run(capsys):
     """Runs the command: -> (exit code, the JSON it printed)."""
 
     def command(*argv):
-        parser = argparse.ArgumentParser()
-        check.add_arguments(parser)
-        code = check.run(parser.parse_args([*map(str, argv), "--json"]))
+        code = check.run(arguments(*argv, "--json"))
         return code, json.loads(capsys.readouterr().out)
 
     return command
@@ -88,7 +92,7 @@ def test_all_errors_at_once(run, edited, capsys):
     file = edited(changes)
     paths = ["colour", "streams.imu.rate_hz", "streams.mic.ring_blocks", "streams.mic.ws", "upload.https.url"]
     assert [error["path"] for error in run(file)[1]["errors"]] == paths
-    assert check.run(argparse.Namespace(config=file, secrets=None, json=False)) == 2
+    assert check.run(arguments(file)) == 2
     text = capsys.readouterr().err
     assert f"{file}: 5 errors" in text and all(path in text for path in paths)
 
@@ -140,9 +144,32 @@ def test_in_order(run, capsys):
     code, answer = run(EXAMPLES / "virtual.json")
     assert code == 0 and answer["ok"] is True and answer["errors"] == []
     assert answer["config"]["storage"]["reserve_kb"] == 64  # a default
-    arguments = argparse.Namespace(config=EXAMPLES / "virtual.json", secrets=None, json=False)
-    assert check.run(arguments) == 0
+    assert check.run(arguments(EXAMPLES / "virtual.json")) == 0
     assert "imu: lsm6dsox at 104 Hz" in capsys.readouterr().out
+
+
+def test_the_forecast(run, capsys):
+    code, answer = run(EXAMPLES / "virtual.json", "--battery-mah", 1000)
+    days = answer["plan"]["battery"]["days"]
+    assert code == 0 and 0 < days["low"] <= days["typical"] <= days["high"]
+    assert {"ram", "stall", "flash", "upload", "energy", "duty", "warnings"} <= answer["plan"].keys()
+    code, answer = run(EXAMPLES / "virtual.json", "--battery-mah", 1000, "--days", 100)
+    assert code == 2 and [error["path"] for error in answer["errors"]] == ["schedule"] and answer["plan"] is None
+    assert check.run(arguments(EXAMPLES / "virtual.json", "--assumptions", "--battery-mah", "1000")) == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("RAM", "Stalls", "mAh per day", "1000 mAh lasts", "Assumptions", "Warning"))
+
+
+@pytest.mark.parametrize("words", [("--days", "0"), ("--days", "x"), ("--battery-mah", "-5"), ("--days", "nan")])
+def test_wrong_goals(words, capsys):
+    with pytest.raises(SystemExit) as error:
+        arguments(EXAMPLES / "virtual.json", *words)
+    assert error.value.code == 2 and words[0] in capsys.readouterr().err
+
+
+def test_a_proposal(run, edited):
+    code, answer = run(edited({"streams.mic.ibuf_bytes": 3000}))
+    assert code == 2 and answer["proposal"] == [{"path": "streams.mic.ibuf_bytes", "was": 3000, "value": 3840}]
 
 
 def test_secrets_beside_the_configuration(run, edited):
