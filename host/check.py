@@ -1,5 +1,5 @@
-"""`deploy.py check CONFIG`: says everything that is wrong with a configuration and its secrets, before a board does, and
-what the board will need and how long it will last if all is right (docs/planner.md).
+"""`deploy.py check CONFIG`: says everything that is wrong with a configuration and its secrets, before a board does; if
+all is right, what the board will need and how long it will last (docs/planner.md).
 """
 
 import argparse

@@ -63,7 +63,7 @@ _LSM6DSOX = (
     _figure(0.55, 0.55, 0.7, "LSM6DSOX data sheet, electrical characteristics: 0.55 mA, both in high-performance mode"),
     _figure(0.15, 0.17, 0.25, "LSM6DSOX data sheet, electrical characteristics: 0.17 mA, accelerometer alone"),
 )
-_LIS = _figure(0.01, 0.02, 0.2, "LIS2DH12 data sheet, electrical characteristics: 10 to 20 uA at 100 Hz, 0.185 mA at 1344 Hz")
+_LIS = _figure(0.01, 0.02, 0.2, "LIS2DH12 data sheet, electrical characteristics: 10 to 20 uA at 100 Hz, 185 at 1344")
 # In mA while it records: both sensors, accelerometer alone. Without the second figure the first one counts for either.
 IMU_MA = {
     "lsm6dsox": _LSM6DSOX,
@@ -105,8 +105,8 @@ MIC_MA = {
 }
 ANY_MIC_MA = _figure(0.23, 1.0, 2.2, "estimate: between ICS-43434 (0.23 mA) and INMP441 (2.2 mA)")
 PDM_MIC_MA = _figure(0.4, 0.6, 1.0, "estimate: PDM microphones of the MP34DT05 kind draw 0.6 to 0.7 mA")
-ASLEEP_MA = _figure(0.003, 0.006, 0.05, "estimate: power-down of IMUs 3 to 10 uA, microphones without a clock 5 to 50 uA")
-USABLE = _figure(0.7, 0.85, 0.95, "estimate: of the printed capacity, after losses of conversion, cold, age and the brown-out voltage")
+ASLEEP_MA = _figure(0.003, 0.006, 0.05, "estimate: IMUs in power-down 3 to 10 uA, microphones without a clock 5 to 50")
+USABLE = _figure(0.7, 0.85, 0.95, "estimate: of the printed capacity, after conversion, cold, age, brown-out voltage")
 CLOCK_OFF = _figure(0.93, 1.0, 1.07, "LSM6DSOX and others' data sheets: output data rate within 7 % of nominal")
 
 

@@ -74,9 +74,9 @@ def sidecar_bytes(name: str, stream: dict, frames: int) -> int:
         "format": 1, "device": "d" * 8, "session": "00001-00-00000000", "stream": name, "seq": 100,
         "file": f"{name}-000100.npy", "first_frame": 100000, "frames": frames, "end_frame": 100000,
         "channels": ["ax"] * channels, "units": ["deg/s"] * channels, "scale": [0.000122] * channels,
-        "rate_hz": 104.0, "rate_measured_hz": 106.38541977392056, "residual_us": 120.5,
+        "rate_hz": 104.0, "rate_measured_hz": 106.38541977392056, "residual_us": 21.1,
         "anchors": [[100000, 10000000]] * anchors, "gaps": [],
-        "clock_fixes": [[100000, 1800000000000000, 1000000, "rtc"]], "bytes": 100000, "crc32": "0" * 8,
+        "clock_fixes": [[1000, 1800000000000000, 1000000, "rtc"]], "bytes": 100000, "crc32": "0" * 8,
         "sha256": "0" * 64, "reason": "full",
         "ledger": {"expected": 100000, "stored": 100000, "lost": {}, "unknown": 0},
     }  # fmt: skip

@@ -179,7 +179,8 @@ def _warnings(config: dict, made: Plan):
         then = "what is oldest is deleted" if config["storage"]["when_full"] == "drop_oldest" else "recording stops"
         yield f"without uploads the flash is full after {_days(full)}: then {then}"
     elif full is not None and made.recording.stored > made.room_bytes and not made.used:
-        yield f"one recording takes {made.recording.stored / 1e6:.1f} MB, there is room for {made.room_bytes / 1e6:.1f} MB"
+        mb, room_mb = made.recording.stored / 1e6, made.room_bytes / 1e6
+        yield f"one recording takes {mb:.1f} MB, there is room for {room_mb:.1f} MB"
     if made.wear_years is not None and made.wear_years < 2 and not config["storage"]["card"]:
         yield f"the flash is worn out after {_days(365 * made.wear_years)} of this"
 

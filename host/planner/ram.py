@@ -66,7 +66,7 @@ def ram(config: dict, board: Board) -> Ram:
     streams = config["streams"].values()
     sizes = code.compiled(board.firmware.mpy_arch)
     loaded = code.modules(config)
-    code_bytes = sum(size if code.NATIVE in name else CODE_RATIO * size for name, size in sizes.items() if name in loaded)
+    code_bytes = sum(sizes[name] * (1 if code.NATIVE in name else CODE_RATIO) for name in loaded & sizes.keys())
     upload = config["upload"] or {}
     purposes = {
         "code": round(code_bytes + ASYNCIO),

@@ -38,7 +38,7 @@ class Way:
 
 
 def ways(config: dict, board: Board, files: Files, uploads: float) -> dict[str, Way]:
-    """{"https", "mqtt", "ble": what a day's `files` need in so many uploads}: all that the board can do, for comparison."""
+    """{"https", "mqtt", "ble": what a day's `files` need in so many uploads}, all that the board can do."""
     figures = board.figures
     found = {}
     if figures.wifi_kb_per_s:

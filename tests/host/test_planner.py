@@ -147,8 +147,10 @@ def test_what_cannot_work_is_refused():
     sound = example("sound_events")
     assert refusals(sound) == set()
     assert refusals(sound | {"storage": sound["storage"] | {"card": None, "root": "/data"}}) >= {"streams.mic.driver"}
-    pdm = {"driver": "pdm_mic", "id": 0, "clk": 14, "data": 15, "right": False, "rate_hz": 16000, "gain_bits": 0,
-           "startup_ms": 50, "ring_bytes": 32768, "block_frames": 1024, "ring_blocks": 8, "segment_frames": 131072}  # fmt: skip
+    pdm = {
+        "driver": "pdm_mic", "id": 0, "clk": 14, "data": 15, "right": False, "rate_hz": 16000, "gain_bits": 0,
+        "startup_ms": 50, "ring_bytes": 32768, "block_frames": 1024, "ring_blocks": 8, "segment_frames": 131072,
+    }  # fmt: skip
     assert refusals(sound | {"streams": {"mic": pdm}}) == set()
     assert refusals(sound | {"board": "esp32", "streams": {"mic": pdm}}) == {"streams.mic.driver"}
     greedy = sound["streams"]["mic"] | {"ring_blocks": 250}
