@@ -15,7 +15,7 @@ CONFIG = "/config.json"
 SECRETS = "/secrets.json"
 LAST_GOOD = "/config.good.json"
 # Code that a Board is made with, and no more needed then.
-FOR_BOOT = ("app.network", "app.parts", "storage.recovery", "transport.endpoint")
+FOR_BOOT = ("app.network", "app.parts", "transport.endpoint")
 
 
 class Board:
@@ -25,7 +25,6 @@ class Board:
     """
 
     def __init__(self, config, secrets, shown):
-        from app import network
         from app.parts import build_streams
 
         self.clock = Clock()
@@ -49,7 +48,7 @@ class Board:
         )
         for line in self.spool.recover():
             status.log("recovered " + line)
-        gc.collect()
+        forget("storage.recovery")
         self._facts = {
             "device": config["device"],
             "config": shown,
@@ -62,6 +61,8 @@ class Board:
         self.why = None
         self.control = Control(self)
         gc.collect()
+        from app import network
+
         upload = config["upload"]
         self.wifi = network.wifi(config["network"], secrets, status.log) if upload else None
         self.shipper = self.sntp = None
