@@ -46,13 +46,14 @@ class Certs:
     def server_context(self, client_ca: bytes | None = None) -> ssl.SSLContext:
         """A TLS context for the collector (TLS 1.2 or newer; MicroPython boards speak 1.2).
 
-        `client_ca`: only who shows a certificate that this one (PEM or DER) signed is let in. Raises `CertError`.
+        `client_ca`: the collector lets in only who shows a certificate that this one (PEM or DER) signed. Raises
+        `CertError`.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.cert_pem, self.key_pem)
         if client_ca is not None:
-            context.verify_mode = ssl.CERT_REQUIRED
+            context.verify_mode = ssl.CERT_OPTIONAL  # who shows none is told so by the collector, not cut off
             try:
                 context.load_verify_locations(cadata=client_ca.decode() if b"-----BEGIN" in client_ca else client_ca)
             except (ssl.SSLError, ValueError) as error:

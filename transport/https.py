@@ -26,8 +26,8 @@ class Https:
     (names sent and not answered yet: none between two calls of `take`), `stays` (there is nothing to be connected for
     but shipping).
 
-    A large file that may be there already (it was sent and not answered, or refused, or it is the first after a start)
-    is announced with `Expect: 100-continue`, so that its bytes need not travel again.
+    A large file that may be there already (it was sent and not answered, or refused, or it is the first large one after
+    a start) is announced with `Expect: 100-continue`, so that its bytes need not travel again.
 
     Raises `TransportError(CONFIG)` when the arguments cannot work.
     """
@@ -46,7 +46,7 @@ class Https:
         self._context = tls_context(ca, cert, key) if tls else None
         self._place = (tls, host, port)
         self._fixes = fixes
-        link = Link(host, port, self._context, self._timeout_ms)
+        link = Link(host, port, self._context, self._timeout_ms, cert is not None)
         self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._peer = Peer(link, self._buffer, fixes and fixes.now_us)
         self._host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -128,7 +128,8 @@ class Https:
         """Sends one file. -> (the final `Response`, whether it is that of the configured server)."""
         doubtful = refused_before or self._doubtful in (None, remote_name)
         expect = doubtful and size > BUFFER_BYTES or self._redirect is not None
-        self._doubtful = remote_name
+        if self._doubtful is not None or expect:
+            self._doubtful = remote_name
         path = self._path + _quoted(remote_name)
         digest = b2a_base64(unhexlify(sha256)).strip().decode()
         fields = f"Content-Length: {size}\r\nContent-Digest: sha-256=:{digest}:\r\nIf-None-Match: *\r\n"
@@ -149,7 +150,8 @@ class Https:
 
                 self._redirect = Redirect(self._place, self._context, self._timeout_ms, self._buffer)
             response = await self._redirect.put(response, path, fields, open_file, size)
-        self._doubtful = ""
+        if self._doubtful is not None:
+            self._doubtful = ""
         return response, here
 
     def _offer_fix(self, response):

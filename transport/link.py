@@ -39,11 +39,13 @@ _TLS_ALERT = -0x7780  # MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE: the other side refu
 class Link:
     """`tls` is an SSLContext, or None for plain TCP. All failures are `TransportError`.
 
+    `shows_certificate`: `tls` has one of our own.
+
     After any exception, cancellation included, the owner calls `close()`. `open` has a deadline of its own; before
     `send` and `receive` the owner sets one with `arm()`. The TLS handshake takes place with the first `send`.
     """
 
-    def __init__(self, host, port, tls, timeout_ms):
+    def __init__(self, host, port, tls, timeout_ms, shows_certificate=False):
         self._host = host
         self._port = port
         self._tls = tls
@@ -54,6 +56,8 @@ class Link:
         self._answer = memoryview(bytearray(512))
         self._early = 0  # bytes in _answer that came while we were sending
         self._proven = False  # the handshake is over: bytes have got through
+        self._shows_certificate = shows_certificate
+        self._heard = False  # the other side has said something over this connection
         self._deadline = 0
         self._pause_ms = 1
         self.resolve_ms = 0
@@ -85,6 +89,7 @@ class Link:
             self._addresses.pop(0)  # the next attempt takes the host's next address, or asks again
             raise self._failure(error) from None
         self._proven = not self._tls
+        self._heard = False
         self.opened += 1
 
     async def send(self, view):
@@ -207,7 +212,9 @@ class Link:
     def _read_or_end(self):
         """Bytes read into `_answer`, None for none at the moment, 0 at the end of the connection."""
         try:
-            return self._stream.readinto(self._answer)
+            count = self._stream.readinto(self._answer)
+            self._heard = self._heard or bool(count)
+            return count
         except (OSError, ValueError, MemoryError) as error:
             raise self._failure(error) from None
 
@@ -215,7 +222,7 @@ class Link:
         """Bytes read into `_answer`, 0 for none at the moment; the end of the connection is a failure."""
         count = self._read_or_end()
         if count == 0:
-            raise TransportError(LOST, "the server closed the connection")
+            raise self._lost("the server closed the connection")
         return count or 0
 
     def _failure(self, error):
@@ -228,15 +235,21 @@ class Link:
             return self._distrust(str(error).strip().replace("\n", "; "))
         code = error.errno
         if code >= 0:
-            kind = REFUSED if code == errno.ECONNREFUSED else LOST
-            return TransportError(kind, f"{self._host}:{self._port}: {errno.errorcode.get(code, code)}")
+            text = f"{self._host}:{self._port}: {errno.errorcode.get(code, code)}"
+            return TransportError(REFUSED, text) if code == errno.ECONNREFUSED else self._lost(text)
         reason = error.args[1] if len(error.args) > 1 else hex(code)
         if code == _TLS_ALERT:  # in TLS 1.3 it comes after our half of the handshake
             text = f"{self._host} refuses the TLS connection, most likely for want of a client certificate ({reason})"
             return TransportError(REFUSED, text, CREDENTIALS)
         if self._proven or code == _TLS_CONN_EOF:
-            return TransportError(LOST, f"the TLS connection ended ({reason})")
+            return self._lost(f"the TLS connection ended ({reason})")
         return TransportError(REFUSED, f"the TLS handshake with {self._host} failed ({reason})")
+
+    def _lost(self, text):
+        """The connection is gone. Some servers close it without a word (asyncio's do) when they distrust us."""
+        if self._shows_certificate and self._stream and not self._heard:
+            return TransportError(LOST, text + ", perhaps because our certificate is not the right one", CREDENTIALS)
+        return TransportError(LOST, text)
 
     def _distrust(self, text):
         """The server's certificate is not trusted: `text` is what mbedTLS says of it."""

@@ -83,6 +83,7 @@ class HttpFront:
             lingering_time=self._stall_s,  # a board sends its whole body before it reads an early refusal
         )
         tls = {"ssl": ssl_context, "ssl_handshake_timeout": self._stall_s} if ssl_context else {}
+        self._wants_certificate = ssl_context is not None and ssl_context.verify_mode != ssl.CERT_NONE
         self._listener = await asyncio.get_running_loop().create_server(self._web, host, port, **tls)
         return self._listener.sockets[0].getsockname()[1]
 
@@ -123,6 +124,8 @@ class HttpFront:
         return self._ingest.refused(self.name, who, request.raw_path, error, is_device=place is not None)
 
     def _authorise(self, request: web.BaseRequest) -> None:
+        if self._wants_certificate and not request.transport.get_extra_info("peercert"):
+            raise Refused(403, "a client certificate is missing (upload.https.cert_file)")
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if self._expected is not None and not hmac.compare_digest(given, self._expected):
             raise Refused(401, "the token is missing or wrong (Authorization: Bearer <token>)")

@@ -8,8 +8,12 @@ import gc
 import json
 import os
 import sys
+import time
 from time import ticks_diff, ticks_us
 
+from app.clock import Clock
+from app.fixes import ClockFixes
+from transport import portal
 from transport.backoff import Backoff
 from transport.errors import TransportError
 from transport.shipper import Shipper
@@ -25,6 +29,7 @@ class Spool:
         self._names = names
         self._events = events
         self.opened = []
+        self.clock_fixes = []
 
     def pending(self, limit=32, skip=(), taken=()):
         return [name for name, _ in self._names if not any([name in known for known in skip + (taken,)])][:limit]
@@ -80,6 +85,14 @@ def make_transport(scenario, spool, ca, events):
         from transport.https import Https
 
         options = {key: scenario[key] for key in ("token", "timeout_s") if key in scenario}
+        for name in ("cert", "key"):
+            if name in scenario:
+                with open(scenario[name], "rb") as file:
+                    options[name] = file.read()
+        portal.PORT = scenario.get("portal_port", 80)
+        fixes = ClockFixes(clock, spool, print)
+        fixes._set_rtc = None  # a host's clock is set
+        options["fixes"] = fixes
         return watched(Https, events)(spool, url=scenario["url"], ca=ca, **options)
     from transport.mqtt import Mqtt
 
@@ -96,6 +109,9 @@ def make_transport(scenario, spool, ca, events):
             with open(options[name], "rb") as file:
                 options[name] = file.read()
     return watched(Mqtt, events)(spool, url=scenario["url"], ca=ca, **options)
+
+
+clock = Clock()
 
 
 class Ticker:
@@ -185,6 +201,8 @@ async def main(scenario):
         "conflicts": transport.conflicts,
         "refused": transport.refused,
         "status": shipper.status(),
+        "fixes": clock.fixes,
+        "utc_us": [clock.t_us(), time.time_ns() // 1000],
     }
     if ticking:
         ticking.cancel()

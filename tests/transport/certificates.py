@@ -62,3 +62,18 @@ def _builder(subject, issuer, key, start, end):
         .not_valid_before(start)
         .not_valid_after(end)
     )
+
+
+def client(authority, name="wrist-01"):
+    """-> (certificate, key): DER files of a client's certificate that `authority` signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    certificate = _builder(subject, authority._name, key, _NOW - _DAY, _NOW + _DAY).sign(
+        authority._key, hashes.SHA256()
+    )
+    paths = [authority._folder / f"client-{certificate.serial_number}.{what}.der" for what in ("crt", "key")]
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.DER))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return [str(path) for path in paths]

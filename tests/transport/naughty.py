@@ -128,7 +128,16 @@ def status(code, *fields):
 
 
 async def obey_once(server, reader, writer, more=b""):
-    request, body = await read_request(reader)
+    """Answers one request properly; with Expect, what is there already is answered before its body comes."""
+    request = await read_head(reader)
+    if "expect" in request.fields:
+        there = server.stored.get(request.path)
+        if there is not None:
+            code = 412 if hashlib.sha256(there).digest() == request.sha256 else 409
+            server.requests.append((request.path, code))
+            return await say(writer, status(code))
+        await say(writer, b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = await reader.readexactly(request.length)
     assert hashlib.sha256(body).digest() == request.sha256
     there = server.stored.setdefault(request.path, body)
     answer = server.answer

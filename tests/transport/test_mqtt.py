@@ -12,8 +12,9 @@ import pytest
 from tests.tools.board_libs import board_libs
 from tests.tools.micropython import SEARCH_PATH
 from tests.transport import naughty_mqtt as naughty
+from tests.transport.conftest import Bench
 from tests.transport.naughty_mqtt import DEVICE, Broker, ack, cut, puback, publish, stall
-from tests.transport.test_https import Bench, authority, errors, tls  # noqa: F401
+from tests.transport.test_https import errors
 
 TIMEOUT_S = 0.3
 MANY = 100  # names
