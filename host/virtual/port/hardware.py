@@ -74,7 +74,7 @@ class Board:
             utime.sleep_us(0 if self.clock.virtual else deep_us + off_us)
             code = RESET  # its launcher knows nothing else
         if not self._control or code == POWER_CUT:
-            line = {"state": why, "exit": code}
+            line = {"state": why, "exit": code, "world_s": self.life.now() / 1000000}
             if again:
                 line["again_us"] = deep_us + off_us
             print("@" + json.dumps(line))
