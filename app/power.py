@@ -19,11 +19,9 @@ class Power:
     """
 
     def __init__(self, config, clock, log, platform=sys.platform):
-        from config.ports import port
-
         self._clock = clock
         self._log = log
-        self._port = port(platform)
+        self._port = _row(platform)
         self._rtc = machine.RTC()
         self._kept = kept.load(self._rtc)
         self._wdt = None
@@ -233,6 +231,16 @@ class Power:
         if text not in self._told:
             self._told.append(text)
             self._log(text)
+
+
+def _row(platform):
+    """-> the port's row of config.ports, which need not stay in RAM."""
+    import config.ports
+
+    row = config.ports.port(platform)
+    del sys.modules["config.ports"]
+    del config.ports
+    return row
 
 
 def _is(value, name):

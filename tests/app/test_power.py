@@ -46,9 +46,12 @@ def run(made, off_s=None):
     """-> exit code, what it said"""
 
     async def main():
-        await made.start(off_s)
-        said = [json.loads(line[1:]) async for line in made.lines() if line.startswith("@")]
-        return await made.wait(), [status for status in said if "reason" in status]
+        try:
+            await made.start(off_s)
+            said = [json.loads(line[1:]) async for line in made.lines() if line.startswith("@")]
+            return await made.wait(), [status for status in said if "reason" in status]
+        finally:
+            await made.kill()
 
     return asyncio.run(asyncio.wait_for(main(), 60))
 
