@@ -47,7 +47,8 @@ class Loop:
 
     def _start_tasks(self):
         board = self._board
-        self._tasks = [asyncio.create_task(part.run()) for part in (board.shipper, board.wifi, board.sntp) if part]
+        parts = (board.shipper, board.wifi, board.sntp, board.ble)
+        self._tasks = [asyncio.create_task(part.run()) for part in parts if part]
 
     def _record_if_due(self):
         """Begin a session. While the flash has no room even for that, shipping may make some: it is tried again."""
@@ -118,6 +119,8 @@ class Loop:
             board.state = "done"
             board.snapshot()  # for a transport that publishes it before it leaves
             await board.shipper.close()
+        if board.ble and self._tasks:
+            await board.ble.drain(SHIP_AT_END_S)
         await self._cancel_tasks()
         board.state = "done"
         status.show(board.snapshot())

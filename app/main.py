@@ -65,11 +65,12 @@ class Board:
 
         upload = config["upload"]
         self.wifi = network.wifi(config["network"], secrets, status.log) if upload else None
-        self.shipper = self.sntp = None
+        self.shipper = self.sntp = self.ble = None
         if upload:
             fixes = network.fixes(self.clock, self.spool, status.log)
             self.shipper = network.shipper(upload, secrets, self.spool, self.wifi, self._obey_mqtt, status.log, fixes)
             self.sntp = network.sntp(config["network"]["ntp"], self.wifi, fixes)
+            self.ble = network.ble(upload, self.spool, self._obey_ble, self._say_state, status.log, fixes)
         self.duration_s = config["schedule"]["duration_s"]
 
     def begin_session(self):
@@ -81,6 +82,8 @@ class Board:
     def snapshot(self):
         """-> the status as a dict."""
         snapshot = status.snapshot(self.state, self.session, self.spool, self.shipper, self.wifi)
+        if self.ble:
+            snapshot["ble"] = self.ble.status()
         if self.why:
             snapshot["why"] = self.why
         if self.sntp:
@@ -91,6 +94,12 @@ class Board:
 
     def _obey_mqtt(self, line):
         return self.control.do(line, "mqtt")
+
+    def _obey_ble(self, line):
+        return self.control.do(line, "ble")
+
+    def _say_state(self):
+        return self.state
 
     def reset(self):
         """Start the board anew; does not return."""

@@ -49,16 +49,16 @@ def shipper(upload, secrets, spool, link, do, log, fixes):
 
     `do(line) -> (ok, text)` obeys commands that come in that way. `fixes`: where the collector's clock is reported to.
     """
+    if not (upload["mqtt"] or upload["https"]):
+        return None
     from transport.shipper import Shipper
 
     spool = _bundled(spool, upload["bundle"], log)
     try:
         if upload["mqtt"]:
             transport = _mqtt(upload, secrets, spool, do)
-        elif upload["https"]:
-            transport = _https(upload, secrets, spool, fixes)
         else:
-            return None
+            transport = _https(upload, secrets, spool, fixes)
     except TransportError as error:
         log("nothing is uploaded: " + error.message)
         return None
@@ -98,6 +98,33 @@ def _mqtt(upload, secrets, spool, do):
 
 def _certificates(place):
     return [_read(name, place[name]) for name in ("ca_file", "cert_file", "key_file")]
+
+
+def ble(upload, spool, do, state, log, fixes):
+    """-> the task that lets the spool be fetched over Bluetooth, or None when that is not configured or cannot work.
+
+    `do(line) -> (ok, text)` obeys commands, `state()` says what the board is doing. `fixes`: where clocks are
+    reported to that a client sets.
+    """
+    options = upload["ble"]
+    if options is None:
+        return None
+    try:
+        from transport.ble import Ble
+    except ImportError as error:  # "no module named 'bluetooth'", "... 'aioble'"
+        log("upload.ble: %s; aioble comes from `deploy.py libs`, bluetooth with the firmware" % error)
+        return None
+    return Ble(
+        spool,
+        name=options["name"] or spool.device,
+        answer_bytes=options["answer_bytes"],
+        advertise_ms=options["advertise_ms"],
+        pairing=options["pairing"],
+        do=do,
+        state=state,
+        fixes=fixes,
+        log=log,
+    )
 
 
 def _bundled(spool, method, log):

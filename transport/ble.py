@@ -130,14 +130,15 @@ class Ble:
         self._stopping = True
 
     async def drain(self, deadline_s):
-        """Wait until nothing is pending any more, at most `deadline_s` seconds. -> number of names that still are, -1
-        when the spool cannot be read.
+        """Wait until nothing is pending any more: for at most `deadline_s` seconds without anybody connected. -> number
+        of names that still are, -1 when the spool cannot be read.
         """
         left = int(deadline_s * 1000)
         try:
             while left > 0 and self._spool.pending(1):
                 await asyncio.sleep_ms(500)
-                left -= 500
+                if self.state != "connected":
+                    left -= 500
             return sum(1 for _ in self._spool.waiting())
         except OSError:
             return -1

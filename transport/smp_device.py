@@ -100,7 +100,7 @@ class Device:
         if op != smp.WRITE:
             raise smp.Error(smp.NOT_SUPPORTED)
         name, size, crc = request["name"], request["len"], request["crc32"]
-        if not is_name(name if name.endswith(".json") else name + ".x", self._spool.device):
+        if not is_name(name + ".x", self._spool.device):
             raise smp.Error(smp.INVALID)
         files = parts(self._spool, name)
         if not files:
