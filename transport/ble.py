@@ -198,9 +198,13 @@ class Ble:
             await self._disconnect(connection)
 
     def _advertised(self):
-        """4 bytes: version of this format, 1 = recording, number of segments that wait."""
-        recording = self._state is not None and self._state() == "recording"
-        return struct.pack("<BBH", 1, recording, min(self._spool.status()["pending_segments"], 0xFFFF))
+        """4 bytes: version of this format; flags: 1 = recording, 2 = something waits; number of segments that wait."""
+        flags = 1 if self._state is not None and self._state() == "recording" else 0
+        try:
+            flags |= 2 if self._spool.pending(1) else 0
+        except OSError:
+            pass  # the card is away
+        return struct.pack("<BBH", 1, flags, min(self._spool.status()["pending_segments"], 0xFFFF))
 
     async def _serve(self, connection):
         """Answer requests, one after the other. Returns when the central is gone, or asks for nothing any more."""
