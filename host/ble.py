@@ -157,7 +157,7 @@ class BleakRadio:
 
 
 def parse_state(data: bytes) -> tuple[bool, bool, int] | None:
-    """(recording, has_something, waiting) from the manufacturer's data of an advertisement; None: not one of our boards."""
+    """(recording, has_something, waiting) from an advertisement's manufacturer data; None: not one of our boards."""
     if len(data) != 4 or data[0] != 1:
         return None
     _, flags, waiting = struct.unpack("<BBH", data)

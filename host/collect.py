@@ -19,6 +19,7 @@ from rich.text import Text
 
 from host import certs, mistakes, mqtt_broker
 from host.collector import Collector
+from host.collector.ble import BleFront
 from host.collector.mdns import Announcement
 from host.collector.mqtt import GROUP, MqttFront
 from host.collector.objects import ObjectStore
@@ -31,8 +32,8 @@ REFRESH_S = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Receive data over HTTPS, and over MQTT if a broker is named, into a folder or an object store. A certificate "
-        "is made on first use; boards need the ca.der that is printed. Ends with Ctrl-C or SIGTERM. "
+        "Receive data over HTTPS, over MQTT if a broker is named, and over Bluetooth with --ble, into a folder or an "
+        "object store. A certificate is made on first use; boards need the ca.der that is printed. Ends with Ctrl-C or SIGTERM. "
         "docs/fleet.md: several workers, systemd, the broker's settings."
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="(default out/collected)")
@@ -41,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", metavar="H", help="address to listen on (default: all of them, IPv4)")
     parser.add_argument("--port", type=int, default=8443, metavar="N", help="0: any free one (default 8443)")
-    parser.add_argument("--no-https", action="store_true", help="MQTT only")
+    parser.add_argument("--no-https", action="store_true", help="MQTT or Bluetooth only")
+    parser.add_argument(
+        "--ble", nargs="?", const="", metavar="NAME", help="fetch from boards in Bluetooth's reach, or from NAME only"
+    )
     parser.add_argument("--no-mdns", action="store_true", help="do not announce it on the local network")
     parser.add_argument("--presign", action="store_true", help="data files go straight to the store, by signed URLs")
     parser.add_argument("--token-file", type=Path, metavar="F", help="a file with the token that boards must send")
@@ -75,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         collector = Collector(store, token=token, presign=args.presign)
         if broker:
             collector.add_front(MqttFront(collector.ingest, broker, group=args.group))
+        if args.ble is not None:
+            collector.add_front(BleFront(collector.ingest, only=args.ble or None))
         asyncio.run(_serve(args, console, collector, hosts, identity))
     except (ValueError, OSError) as error:  # CertError is a ValueError
         return mistakes.report("collect", _told(args, error), args.json)
@@ -85,8 +91,8 @@ def _check(args, broker: Broker | None) -> None:
     """What does not go together."""
     if not 0 <= args.port <= 65535:
         raise ValueError(f"--port {args.port}: from 0 to 65535")
-    if args.no_https and not broker:
-        raise ValueError("--no-https leaves nothing to receive with: --mqtt URL")
+    if args.no_https and not broker and args.ble is None:
+        raise ValueError("--no-https leaves nothing to receive with: --mqtt URL or --ble")
     if args.presign and (args.no_https or not (args.store or "").startswith(("s3:", "gs:", "az:"))):
         raise ValueError("--presign is for HTTPS in front of an object store that signs URLs: --store s3://..., gs, az")
     if not args.group or set(args.group) & set("/+#"):  # MQTT 5 section 4.8.2
@@ -126,7 +132,8 @@ def _ready(args, identity: certs.Certs | None, host: str, port: int | None) -> d
     """What the first line with --json says."""
     url = f"https://{_in_url(host)}:{port}" if port else None
     ca = str(identity.ca_path) if identity else None
-    return {"url": url, "ca": ca, "out": args.store or str(args.out or "out/collected"), "mqtt": args.mqtt}
+    out = args.store or str(args.out or "out/collected")
+    return {"url": url, "ca": ca, "out": out, "mqtt": args.mqtt, "ble": args.ble}
 
 
 async def _watch(
@@ -135,7 +142,7 @@ async def _watch(
     """Until the end: a table on a terminal, the log elsewhere; systemd's watchdog."""
     if console.stderr:  # standard output is for JSON
         print(json.dumps(ready), flush=True)
-    at = " and ".join(filter(None, (ready["url"], ready["mqtt"])))
+    at = " and ".join(filter(None, (ready["url"], ready["mqtt"], None if ready["ble"] is None else "Bluetooth")))
     console.print(f"Collecting into {ready['out']} at [bold]{at}[/]", highlight=False, soft_wrap=True)
     if ready["ca"]:
         console.print(f"Boards trust it with   {ready['ca']}", highlight=False, soft_wrap=True)

@@ -196,6 +196,9 @@ class Ble:
             self.last_error = "the other side took nothing for %d s: disconnected" % (STALL_MS // 1000)
         finally:
             await self._disconnect(connection)
+            # now, not when the next one is there: its first request may have come before we see that it is
+            self._characteristic.read()
+            self._assembler.reset()
 
     def _advertised(self):
         """4 bytes: version of this format; flags: 1 = recording, 2 = something waits; number of segments that wait."""
@@ -209,8 +212,6 @@ class Ble:
     async def _serve(self, connection):
         """Answer requests, one after the other. Returns when the central is gone, or asks for nothing any more."""
         characteristic, assembler = self._characteristic, self._assembler
-        characteristic.read()  # what the last one left
-        assembler.reset()
         idle_since = ticks_ms()
         with connection.timeout(None):
             while connection.is_connected():

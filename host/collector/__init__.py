@@ -3,7 +3,7 @@
 | file | does |
 |---|---|
 | `ingest.py` | the rules: name, size, hash, room; what a sender is answered |
-| `http.py`, `mqtt.py` | the transports that speak to it, its *fronts* |
+| `http.py`, `mqtt.py`, `ble.py` | the transports that speak to it, its *fronts* |
 | `objects.py` | an object store in place of a folder (`host/store.py`), for several workers |
 | `status.py` | what is known about each device, and refusals logged once |
 | `mdns.py` | the announcement on the local network |

@@ -60,7 +60,7 @@ class BleFront:
                 self._state = "scanning"
                 found = await self._radio.scan(SCAN_S)
             except LINK_ERRORS as error:
-                self._say(f"no Bluetooth: {error}")
+                self._say(f"no Bluetooth on this computer: {error}")
                 self._state = "no Bluetooth"
                 await asyncio.sleep(NO_RADIO_S)
                 continue

@@ -27,6 +27,7 @@ _GATTS_WRITE = 3
 _GATTS_INDICATE_DONE = 20
 _MTU_EXCHANGED = 21
 _ENCRYPTION_UPDATE = 28
+_buffer = bytearray(2048)  # made early: a heap that has been in use for long may have no such piece
 _DEFAULT_BYTES = 20  # what a characteristic's value holds unless gatts_set_buffer says otherwise
 
 
@@ -250,22 +251,29 @@ class BLE:
 
     def _read(self):  # a coroutine; "yield" is what asyncio.core offers to wait for a stream
         """Take events from the radio, for ever. A radio that is gone takes its connections with it."""
-        buffer = b""
+        view = memoryview(_buffer)
+        have = 0
         while True:
             yield asyncio.core._io_queue.queue_read(self._socket)
-            data = self._socket.recv(4096)
-            if not data:
+            self._socket.setblocking(False)  # as much as is there; writing waits
+            got = self._socket.readinto(view[have:])
+            self._socket.setblocking(True)
+            if got is None:
+                continue
+            if not got:
                 for handle in list(self._connected):
                     self._event(ord("d"), struct.pack("<H", handle))
                 return
-            buffer += data
-            while len(buffer) >= 3:
-                n, kind = struct.unpack_from("<HB", buffer)
-                if len(buffer) < 3 + n:
+            have += got
+            at = 0
+            while have - at >= 3:
+                n, kind = struct.unpack_from("<HB", _buffer, at)
+                if have - at < 3 + n:
                     break
-                payload = buffer[3 : 3 + n]
-                buffer = buffer[3 + n :]
-                self._event(kind, payload)
+                self._event(kind, bytes(view[at + 3 : at + 3 + n]))
+                at += 3 + n
+            view[: have - at] = view[at:have]
+            have -= at
 
     def _event(self, kind, data):
         if kind == ord("s"):

@@ -43,6 +43,11 @@ class Air(LocalLink):
         """The next data PDU but `pdus` is lost, and with it the connection: out of range."""
         self._cut_in = pdus
 
+    @property
+    def is_to_cut(self) -> bool:
+        """Whether that is still to come."""
+        return self._cut_in is not None
+
     def drop(self, controller: Controller) -> None:
         """A radio is gone; its peers notice."""
         for connection in list(controller.le_connections.values()):
