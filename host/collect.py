@@ -33,7 +33,8 @@ REFRESH_S = 0.5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Receive data over HTTPS, over MQTT if a broker is named, and over Bluetooth with --ble, into a folder or an "
-        "object store. A certificate is made on first use; boards need the ca.der that is printed. Ends with Ctrl-C or SIGTERM. "
+        "object store. A certificate is made on first use; boards need the ca.der that is printed. Ends with Ctrl-C or "
+        "SIGTERM. "
         "docs/fleet.md: several workers, systemd, the broker's settings."
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="(default out/collected)")

@@ -59,7 +59,7 @@ class Ble:
     """Serves one central at a time, for ever (`run`, one task). What it allocates for good, it allocates here.
 
     `name` is advertised, with `state()` ("recording", "idle") and how much waits; `window()` says whether anybody may
-    connect now. `do`, `fix`: see smp_device.Device. With `pairing` requests are taken over an encrypted link only
+    connect now. `do`, `fixes`: see smp_device.Device. With `pairing` requests are taken over an encrypted link only
     (NimBLE).
     """
 
@@ -73,7 +73,7 @@ class Ble:
         pairing=False,
         do=None,
         state=None,
-        fix=None,
+        fixes=None,
         window=None,
         log=print,
     ):
@@ -85,7 +85,7 @@ class Ble:
         self._window = window
         self._log = log
         self._buffer = answer_buffer(answer_bytes)
-        self._device = Device(spool, answer_bytes=len(self._buffer), do=do, state=state, fix=fix)
+        self._device = Device(spool, answer_bytes=len(self._buffer), do=do, state=state, fixes=fixes)
         handlers = self._device.handlers()
         handlers.update(Files(spool).handlers())
         self._server = smp.Server(self._buffer, handlers)

@@ -21,20 +21,20 @@ from transport.smp_files import checksum, is_name, parts
 OS = 0
 GROUP = 64
 _ENTRY_BYTES = 80  # of a list's entry, besides names, at most
-_CLOCK_UNCERTAINTY_US = 2000000  # whole seconds, and what the radio and the other side's clock add
+_CLOCK_ERROR_US = 2000000  # whole seconds, and what the radio and the other side's clock add
 
 
 class Device:
     """Handlers of both groups. `do(line)` -> (whether it was done, text) obeys a command; `state()` -> a word;
-    `fix(utc_us, uncertainty_us, source)` records what time it is. None: not here.
+    `fixes` has `now_us()` and `offer(t1, t2, t3, t4, error_us, source)` (app.fixes). None: not here.
     """
 
-    def __init__(self, spool, *, answer_bytes, do=None, state=None, fix=None):
+    def __init__(self, spool, *, answer_bytes, do=None, state=None, fixes=None):
         self._spool = spool
         self._answer_bytes = answer_bytes
         self._do = do
         self._state = state
-        self._fix = fix
+        self._fixes = fixes
         self.acknowledged = 0  # names
 
     def handlers(self):
@@ -59,9 +59,10 @@ class Device:
 
     async def _datetime(self, op, request, out):
         """Write {"datetime": "2026-11-22T16:40:00+00:00"}: a clock fix. Our clock is never set; nor read, over SMP."""
-        if op != smp.WRITE or self._fix is None:
+        if op != smp.WRITE or self._fixes is None:
             raise smp.Error(smp.NOT_SUPPORTED)
-        self._fix(utc_us(request["datetime"]), _CLOCK_UNCERTAINTY_US, "ble")
+        t_us, theirs = self._fixes.now_us(), utc_us(request["datetime"])
+        self._fixes.offer(t_us, theirs, theirs, t_us, _CLOCK_ERROR_US, "ble")
         out.value({})
 
     async def _reset(self, op, request, out):

@@ -71,10 +71,14 @@ async def main(scenario):
         said.append(line)
         return (line != "fly", "done: " + line)
 
-    def fix(utc_us, uncertainty_us, source):
-        said.append([utc_us, uncertainty_us, source])
+    class Fixes:
+        def now_us(self):
+            return 5
 
-    ble = Ble(spool, name="wrist-01", do=do, fix=fix, state=lambda: "recording", **scenario.get("ble", {}))
+        def offer(self, *fix):
+            said.append(fix)
+
+    ble = Ble(spool, name="wrist-01", do=do, fixes=Fixes(), state=lambda: "recording", **scenario.get("ble", {}))
     gc.collect()
     idle_heap = gc.mem_alloc()
     watch = Watch()
