@@ -10,6 +10,7 @@ on the heap, therefore its answers are small.
 
 import asyncio
 import errno
+import gc
 import struct
 import sys
 from time import ticks_diff, ticks_ms
@@ -44,15 +45,15 @@ class Stalled(Exception):
 
 
 def answer_buffer(n):
-    """-> a buffer for answers: n bytes, or what this port's Bluetooth stack and heap bear."""
-    n = n or (2048 if sys.platform == "rp2" else 16384)
-    while True:
-        try:
-            return bytearray(n)
-        except MemoryError:
-            if n <= 1024:
-                raise
+    """-> a buffer for answers: n bytes; None: what this port's Bluetooth stack bears, but no more than a sixth of the
+    heap that is left.
+    """
+    if n is None:
+        gc.collect()
+        n = 2048 if sys.platform == "rp2" else 16384
+        while n > 1024 and 6 * n > gc.mem_free():
             n //= 2
+    return bytearray(n)
 
 
 class Ble:
@@ -118,8 +119,8 @@ class Ble:
                 try:
                     self._start()
                     await self._session()
-                except OSError as error:  # the stack, or its memory
-                    self.last_error = "Bluetooth fails: %s" % error
+                except (OSError, MemoryError) as error:  # the stack, the flash, the heap
+                    self.last_error = "Bluetooth fails: %s" % (error or "no memory")
                     self._log(self.last_error)
                     await asyncio.sleep_ms(RETRY_MS)
         finally:

@@ -8,6 +8,7 @@ value comes with its event, and what arrives is taken by an asyncio task, which 
 
 import asyncio
 import errno
+import gc
 import json
 import struct
 from binascii import hexlify, unhexlify
@@ -270,7 +271,11 @@ class BLE:
                 n, kind = struct.unpack_from("<HB", _buffer, at)
                 if have - at < 3 + n:
                     break
-                self._event(kind, bytes(view[at + 3 : at + 3 + n]))
+                try:
+                    self._event(kind, bytes(view[at + 3 : at + 3 + n]))
+                except MemoryError:  # a real stack has memory of its own for its events
+                    gc.collect()
+                    self._event(kind, bytes(view[at + 3 : at + 3 + n]))
                 at += 3 + n
             view[: have - at] = view[at:have]
             have -= at

@@ -13,13 +13,13 @@ Handles are 2 bytes; a value's handle counts from 1 in the order in which the se
 """
 
 import asyncio
+import contextlib
 import json
-import logging
 import struct
 
 from bumble import att
 from bumble.att import Attribute
-from bumble.core import UUID
+from bumble.core import UUID, BaseBumbleError
 from bumble.device import Connection, Device
 from bumble.gatt import Characteristic, CharacteristicValue, Descriptor, Service
 from bumble.hci import Address
@@ -37,7 +37,6 @@ _PERMISSIONS = {  # MicroPython's flags (docs, library/bluetooth) -> ATT permiss
     0x0200: Attribute.READ_REQUIRES_ENCRYPTION,
     0x1000: Attribute.WRITE_REQUIRES_ENCRYPTION,
 }
-logger = logging.getLogger(__name__)
 
 
 class VirtualRadio:
@@ -89,6 +88,7 @@ class _Radio:
         self.values: list = []
         self.contents: list[bytes] = []
         self.connections: dict[int, Connection] = {}
+        self._tasks: set[asyncio.Task] = set()
         self.advertised = {"adv": b"", "resp": b""}
         air.sent[self.controller] = self._on_sent
 
@@ -113,7 +113,7 @@ class _Radio:
                 self._update(kind, *struct.unpack_from("<HH", data), data[4:])
             case "D":
                 if connection := self.connections.get(struct.unpack("<H", data)[0]):
-                    await connection.disconnect()
+                    self._later(self._disconnect(connection))
 
     def _tell(self, kind: str, data: bytes) -> None:
         if not self._writer.is_closing():
@@ -122,6 +122,11 @@ class _Radio:
     def _configure(self, values: dict) -> None:
         if "mtu" in values:
             self.device.gatt_server.max_mtu = values["mtu"]
+
+    def _later(self, coroutine) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # --- advertising, connections
 
@@ -138,6 +143,10 @@ class _Radio:
         )
         # bumble's controller answers no scan requests: both parts go out together, as scanners show them in the end
         self.controller.le_legacy_advertiser.advertising_data = self.advertised["adv"] + self.advertised["resp"]
+
+    async def _disconnect(self, connection: Connection) -> None:
+        with contextlib.suppress(BaseBumbleError):  # gone already
+            await connection.disconnect()
 
     def _on_connection(self, connection: Connection) -> None:
         handle = connection.handle
@@ -205,7 +214,7 @@ class _Radio:
             pdu = att.ATT_Handle_Value_Notification(attribute_handle=attribute.handle, attribute_value=content)
             server.send_gatt_pdu(connection, bytes(pdu))
         else:
-            asyncio.get_running_loop().create_task(self._indicate(connection, attribute, value_handle, content))
+            self._later(self._indicate(connection, attribute, value_handle, content))
 
     async def _indicate(self, connection: Connection, attribute, value_handle: int, content: bytes) -> None:
         try:
