@@ -14,7 +14,7 @@ from host.board_files import ROOT
 SESSIONS = 1000  # in all, so that every fleet ships the same number of files
 RUNS = [
     *({"devices": devices, "sessions": SESSIONS // devices, "kills": 0} for devices in (10, 100, 1000)),
-    {"devices": 1000, "sessions": 3, "kills": 10},
+    {"devices": 1000, "sessions": 3, "kills": 10, "ack-s": 10},
     {"devices": 10, "sessions": 4, "kills": 0, "data-kb": 1024},
 ]
 COLUMNS = (

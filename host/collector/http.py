@@ -6,7 +6,7 @@
 | answer | meaning for the sender |
 |---|---|
 | 201 | stored durably: it may be deleted on the board |
-| 307 | PUT it at the address in `Location`: only for data, only with `Expect: 100-continue`, only with `--presign` |
+| 307 | PUT it at the address in `Location`: only for data files, only with `--presign` |
 | 412 | the same bytes are here already: as good as 201. Said without reading the body when the digest header tells it |
 | 409 | other bytes are here under that name (or a sidecar's data file has another hash): keep it, ask a person |
 | 400, 408, 411, 413, 415 | name, length or digest wrong; too slow; no length; too large; a content coding |
@@ -137,8 +137,9 @@ class HttpFront:
         known = await self._ingest.known(place, sha256)
         if not known:
             self._ingest.check_size(place, length)
-            if self._presign and expects and place.file.endswith((".npy", ".wav")):
-                return await _redirect(request, await self._ingest.run(self._store.sign_put, place, PRESIGNED_S))
+            if self._presign and place.file.endswith((".npy", ".wav")):
+                url = await self._ingest.run(self._store.sign_put, place, PRESIGNED_S)
+                return await _redirect(request, url, expects)
             stored = await self._receive(request, place, sha256, expects)
         self._ingest.devices.delivered(self.name, place.device, place.session, stored)
         return _answer(201, "stored") if stored else await self._answer_early(request)
@@ -233,13 +234,14 @@ def _answer(status: int, text: str) -> web.Response:
     return response
 
 
-async def _redirect(request: web.BaseRequest, url: str) -> web.Response:
-    """307 keeps method and body (RFC 9110 section 15.4.8). The body that the sender holds back is not waited for: the
-    connection ends (section 10.1.1).
+async def _redirect(request: web.BaseRequest, url: str, expects: bool) -> web.Response:
+    """307 keeps method and body (RFC 9110 section 15.4.8). A body that the sender holds back is not waited for: the
+    connection ends (section 10.1.1). One that is under way is read off.
     """
     response = web.Response(status=307, headers={"Location": url}, text="PUT it there\n")
-    response.force_close()
-    await response.prepare(request)
-    await response.write_eof()
-    request.transport.close()
+    if expects:
+        response.force_close()
+        await response.prepare(request)
+        await response.write_eof()
+        request.transport.close()
     return response

@@ -8,8 +8,6 @@ import json
 
 import aiomqtt
 
-ACK_S = 5
-
 
 def message(device: str, session: str, name: str, files: dict[str, bytes]) -> tuple[bytes, str]:
     """-> (payload, sha256 of the manifest's line)"""
@@ -19,11 +17,11 @@ def message(device: str, session: str, name: str, files: dict[str, bytes]) -> tu
 
 
 class Device:
-    """Ships names, `window` at a time, over as many connections as it takes. `acknowledged`: name -> statuses, of which
-    the first good one counts.
+    """Ships names, `window` at a time, over as many connections as it takes, and each again when it has waited `ack_s`
+    for its acknowledgement. `acknowledged`: (session, name) -> statuses. `published`: how many messages it took.
     """
 
-    def __init__(self, name: str, port: int, *, window: int = 4, ack_s: float = ACK_S, **login: str):
+    def __init__(self, name: str, port: int, *, window: int = 4, ack_s: float = 5, **login: str):
         self.name, self.acknowledged, self.published = name, {}, 0
         self._port, self._window, self._ack_s = port, window, ack_s
         self._login = login  # username, password

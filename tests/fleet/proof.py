@@ -104,8 +104,9 @@ def names_of(files: dict[str, bytes]) -> dict[str, dict[str, bytes]]:
 
 
 async def prove(
-    url: str, environment: dict, folder: Path, *, devices: int, sessions: int, workers: int, kills: int, data_kb=0
-) -> dict:
+    url: str, environment: dict, folder: Path, *, devices: int, sessions: int, workers: int, kills: int, data_kb=0,
+    ack_s=5,
+) -> dict:  # fmt: skip
     """-> what happened, as a dict; `lost`, `changed` and `strange` are lists of names that must be empty."""
     files = large(data_kb) if data_kb else SMALL
     with Mosquitto(folder) as broker:
@@ -113,7 +114,7 @@ async def prove(
         for call in (Worker.start, Worker.ready):
             for worker in team:
                 call(worker)
-        fleet = [Device(f"device-{n:04d}", broker.port) for n in range(devices)]
+        fleet = [Device(f"device-{n:04d}", broker.port, ack_s=ack_s) for n in range(devices)]
         started = time.monotonic()
         over = asyncio.Event()
         killer = asyncio.create_task(_kill(team, kills, over))
@@ -184,7 +185,8 @@ def stored(url: str, environment: dict[str, str]) -> dict[str, bytes]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("devices", 1000), ("sessions", 1), ("workers", 3), ("kills", 10), ("data-kb", 0)):
+    defaults = {"devices": 1000, "sessions": 1, "workers": 3, "kills": 10, "data-kb": 0, "ack-s": 30}
+    for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"(default {default})")
     parser.add_argument("--s3", action="store_true", help="an S3 server (moto's) in place of a local folder")
     args = vars(parser.parse_args())

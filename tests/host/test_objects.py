@@ -226,12 +226,24 @@ def test_bytes_that_are_not_the_announced_ones_stay_without_their_sidecar(s3_url
     with_workers(s3_url, test, presign=True)
 
 
-def test_only_data_and_only_who_expects_is_sent_elsewhere(s3_url):
+def test_only_data_is_sent_elsewhere(s3_url):
     async def test(peer):
-        assert await peer.put(PATH, DATA) == 201
         session = expect(len(FILES["session.json"]), f"/{DEVICE}/{SESSION}/session.json")
         assert b" 100 " in await peer.first_line(session)
         assert b" 413 " in await peer.first_line(expect(10 << 30, PATH.replace("000000", "000009")))
+
+    with_workers(s3_url, test, presign=True)
+
+
+def test_who_does_not_ask_first_is_sent_elsewhere_behind_its_body(s3_url):
+    async def test(peer):
+        reader, writer = await asyncio.open_connection("127.0.0.1", peer.port)
+        for _ in range(2):  # the connection lives on
+            writer.write(head() + DATA)
+            assert b" 307 " in await asyncio.wait_for(reader.readline(), 5)
+            await reader.readuntil(b"PUT it there\n")
+        writer.close()
+        assert objects(peer.collector.store) == {}
 
     with_workers(s3_url, test, presign=True)
 
