@@ -21,6 +21,7 @@ COMMANDS = {
     "test": ("selftest", "run the tests"),
     "bench": ("bench", "measure the recording path"),
     "check": ("check", "check a configuration"),
+    "push": ("push.command", "install a configuration and the code on a board, and start it"),
     "collect": ("collect", "receive data sets from boards"),
     "command": ("command", "give a board a command over MQTT"),
     "verify": ("verify", "check every file, frame and loss of a data set"),

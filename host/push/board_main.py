@@ -1,0 +1,65 @@
+"""Motelog: puts an installation that was cut off in its place, then records. Written by `deploy.py push`."""
+
+import json
+import os
+
+STAGE = "/.motelog"
+
+
+def exists(path):
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def move(staged, target, keep):
+    """Staged file -> target, once; `keep`: what stands there now is somebody else's."""
+    if not exists(staged):
+        return
+    at = target.find("/", 1)
+    while at > 0:
+        if not exists(target[:at]):
+            os.mkdir(target[:at])
+        at = target.find("/", at + 1)
+    if keep and exists(target):
+        os.rename(target, target + ".before-motelog")
+    try:
+        os.rename(staged, target)
+    except OSError:  # a FAT file system does not replace
+        os.remove(target)
+        os.rename(staged, target)
+
+
+def remove(path):
+    if exists(path):
+        os.remove(path)
+    folder = path[: path.rfind("/")]
+    while folder:
+        try:
+            os.rmdir(folder)
+        except OSError:
+            return  # not empty
+        folder = folder[: folder.rfind("/")]
+
+
+def complete():
+    """Carry out the journal, from the start again wherever it was cut off."""
+    journal = STAGE + "/journal"
+    if not exists(journal):
+        return
+    with open(journal) as file:
+        todo = json.load(file)
+    for staged, target, keep in todo["put"]:
+        move(STAGE + "/" + staged, target, keep)
+    for path in todo["remove"]:
+        remove(path)
+    os.remove(journal)
+
+
+if __name__ == "__main__":
+    complete()
+    from app.main import run
+
+    run()

@@ -1,0 +1,187 @@
+"""What push asks of a board: facts, hashes, staged files, the switch. Each is one small program in its raw REPL."""
+
+import ast
+import base64
+import json
+from dataclasses import dataclass
+
+from host.push.wire import BoardError, Wire, WireError
+
+STAGE = "/.motelog"  # board_main.py has it, too
+CHUNK = 1536  # bytes of a file in one program: its text and its base64 fit into any board's heap
+ENOSPC, EROFS, EPERM, EACCES, ENODEV, EIO = 28, 30, 1, 13, 19, 5
+OLDEST = (1, 24)
+ARCHITECTURES = (  # py/persistentcode.h, MP_NATIVE_ARCH_...
+    None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
+    "rv32imc", "rv64imc",
+)  # fmt: skip
+
+
+class Refused(Exception):
+    """The board is not changed, or not further: why, and what would be right, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`mpy`: version and sub-version of .mpy files; `arch`: of native code, or None; sizes in bytes."""
+
+    platform: str
+    machine: str
+    micropython: tuple[int, int, int]
+    mpy: tuple[int, int]
+    arch: str | None
+    unique_id: str
+    free: int
+    block: int
+    heap: int
+
+    def __str__(self):
+        version = ".".join(map(str, self.micropython))
+        return f"{self.machine}, MicroPython {version}, native code {self.arch or 'none'}"
+
+
+def facts(wire: Wire) -> Facts:
+    """Who is there. Raises Refused when Motelog cannot run there."""
+    told = ast.literal_eval(wire.run(_FACTS))
+    platform, machine, version, mpy, unique_id, disk, heap = told
+    if version[:2] < OLDEST:
+        raise Refused(
+            f"{wire.port}: MicroPython {version[0]}.{version[1]} is too old: put 1.24 or newer on the board "
+            "(micropython.org/download)"
+        )
+    if disk is None:
+        raise Refused(
+            f"{wire.port}: the board has no working file system at /: it was never formatted or is damaged; put its "
+            "firmware on anew after an erase (that deletes what is on it)"
+        )
+    number = mpy >> 10
+    if number >= len(ARCHITECTURES):
+        raise Refused(f"{wire.port}: native code of kind {number} is unknown to this Motelog")
+    return Facts(
+        platform, machine, tuple(version), (mpy & 0xFF, mpy >> 8 & 3), ARCHITECTURES[number], unique_id,
+        disk[0] * disk[1], disk[0], heap,
+    )
+
+
+def hashes(wire: Wire, paths: list[str]) -> dict[str, str]:
+    """{path: SHA-256 in hex} of those that are there, computed by the board."""
+    found = {}
+    for start in range(0, len(paths), 24):
+        wire.run(_HASHES + f"h({paths[start : start + 24]!r})", quiet_s=60, consumer=(said := bytearray()).extend)
+        for line in said.decode().split():
+            path, _, digest = line.rpartition("=")
+            found[path] = digest
+    return found
+
+
+def manifest(wire: Wire) -> dict[str, str] | None:
+    """{path: SHA-256} of what the last push has put there; None: nothing ever was, or its record is damaged."""
+    text = wire.run(f"try:\n print(open({STAGE + '/manifest'!r}).read())\nexcept OSError:\n print('null')")
+    try:
+        told = json.loads(text)
+        return dict(told["files"]) if told else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def stage(wire: Wire, name: str, content: bytes, progress) -> None:
+    """Write a file beside the others, in pieces."""
+    wire.run(f"from binascii import a2b_base64 as a\nf=open('{STAGE}/{name}','wb')\nw=f.write")
+    for start in range(0, len(content), CHUNK):
+        piece = content[start : start + CHUNK]
+        wire.run(f"n=w(a('{base64.b64encode(piece).decode()}'))\nif n!={len(piece)}: raise OSError(28)", quiet_s=30)
+        progress(len(piece))
+    wire.run("f.close()", quiet_s=30)
+
+
+def begin(wire: Wire) -> None:
+    """An empty folder for the new files; what an earlier push left behind, and had not committed, goes."""
+    wire.run(_BEGIN, quiet_s=30)
+
+
+def commit(wire: Wire, journal: dict) -> None:
+    """The switch: after this rename the board has the new version, whatever happens."""
+    text = json.dumps(journal)
+    stage(wire, "journal.new", text.encode(), lambda _: None)
+    wire.run(f"import os\nos.rename('{STAGE}/journal.new','{STAGE}/journal')", quiet_s=30)
+
+
+def complete(wire: Wire, stub: str) -> None:
+    """What main.py does at boot with a journal."""
+    wire.run(stub.replace('__name__ == "__main__"', "False") + "\ncomplete()", quiet_s=60)
+
+
+def discard(wire: Wire) -> None:
+    """Take back what was staged, as far as that works."""
+    try:
+        wire.run(_BEGIN, quiet_s=30)
+    except WireError:
+        pass
+
+
+def set_clock(wire: Wire, utc: tuple) -> None:
+    """`utc`: (year, month, day, weekday, hour, minute, second, 0)."""
+    wire.run(f"import machine\nmachine.RTC().datetime({utc!r})")
+
+
+def told(error: BoardError, port: str) -> str:
+    """What a failed write means, and what to do."""
+    if error.errno == ENOSPC:
+        return f"{port}: the board's flash is full: `deploy.py pull --delete` makes room"
+    if error.errno in (EROFS, EACCES, EPERM):
+        return f"{port}: the board's file system takes no files (read-only): is it shown as a USB drive, or protected?"
+    if error.errno in (ENODEV, EIO):
+        return f"{port}: the board's file system does not work ({error.trace.splitlines()[-1]}): format it anew"
+    return str(error)
+
+
+_FACTS = """
+import sys, os, gc
+def i():
+    try:
+        from machine import unique_id
+        from binascii import hexlify
+        return hexlify(unique_id()).decode()
+    except Exception:
+        return ''
+def d():
+    try:
+        s = os.statvfs('/')
+        os.listdir('/')
+        return (s[0], s[3])
+    except OSError:
+        return None
+gc.collect()
+v = sys.implementation
+print((sys.platform, getattr(v, '_machine', sys.platform), tuple(v.version[:3]), getattr(v, '_mpy', 0), i(), d(),
+    gc.mem_free() + gc.mem_alloc()))
+"""
+_HASHES = """
+import hashlib, binascii
+def h(paths):
+    b = memoryview(bytearray(512))
+    for p in paths:
+        try:
+            f = open(p, 'rb')
+        except OSError:
+            continue
+        s = hashlib.sha256()
+        while True:
+            n = f.readinto(b)
+            if not n:
+                break
+            s.update(b[:n])
+        f.close()
+        print(p + '=' + binascii.hexlify(s.digest()).decode())
+"""
+_BEGIN = f"""
+import os
+try:
+    os.mkdir('{STAGE}')
+except OSError as e:
+    if e.errno != 17:
+        raise
+for n in os.listdir('{STAGE}'):
+    if n != 'manifest':
+        os.remove('{STAGE}/' + n)
+"""
