@@ -22,6 +22,8 @@ COMMANDS = {
     "bench": ("bench", "measure the recording path"),
     "check": ("check", "check a configuration"),
     "push": ("push.command", "install a configuration and the code on a board, and start it"),
+    "pull": ("pull.command", "copy a board's recordings to this machine, verified"),
+    "monitor": ("monitor", "watch a board that runs, and give it commands"),
     "collect": ("collect", "receive data sets from boards"),
     "command": ("command", "give a board a command over MQTT"),
     "verify": ("verify", "check every file, frame and loss of a data set"),

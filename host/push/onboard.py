@@ -148,7 +148,7 @@ def d():
     try:
         s = os.statvfs('/')
         os.listdir('/')
-        return (s[0], s[3])
+        return (s[0], s[3]) if s[0] else None
     except OSError:
         return None
 gc.collect()

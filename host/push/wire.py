@@ -62,6 +62,7 @@ class Wire(SerialTransport):
                 f"{port}: cannot be opened: it does not exist, another program uses it, or this user may not"
             ) from None
         self.serial = Counted(self.serial)
+        self.opened = time.monotonic()
         self.is_pty = False  # inWaiting() does work on a pseudo terminal; without it reading would block
 
     def interrupt(self) -> None:
@@ -175,13 +176,17 @@ class Wire(SerialTransport):
         self._read_for(0.2, b">>> ")
         self._guard(lambda: self.serial.write(b"\x04"))
 
-    def lines(self, seconds: float):
-        """Yield lines that the board prints, for at most so long."""
-        give_up, rest = time.monotonic() + seconds, b""
+    def lines(self, seconds: float | None):
+        """Yield lines that the board prints, for at most so long (None: for ever); '' when it prints nothing."""
+        give_up, rest = time.monotonic() + (seconds or 1e9), b""
         while time.monotonic() < give_up:
             data = self._guard(self._waiting)
             if not data:
-                time.sleep(0.01)
+                time.sleep(0.02)
+                if rest == b">>> ":  # the prompt is no line
+                    yield rest.decode()
+                    rest = b""
+                yield ""
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 yield line.decode(errors="replace").rstrip("\r")

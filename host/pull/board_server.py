@@ -1,0 +1,128 @@
+"""Runs on the board, in the raw REPL, as long as a pull lasts: lists the spool, sends files, takes acknowledgements.
+
+Lines in: `list`, `get OFFSET PATH`, `ack NAME`, `bye`; an empty one says that the laptop is still there. Lines out:
+JSON (`list`), base64 (`get`), then `.`, or `! why`. A laptop that says nothing for SILENCE_MS is gone: the board starts
+anew and records.
+"""
+
+import binascii
+import gc
+import json
+import select
+import sys
+import time
+
+SILENCE_MS = 20000
+CHUNK = 1536
+
+
+class Listener:
+    """Lines of the console, as they come."""
+
+    def __init__(self):
+        self._poll = select.poll()
+        self._poll.register(sys.stdin, select.POLLIN)
+        self._line = ""
+        self._heard = time.ticks_ms()
+
+    def look(self, wait_ms=0):
+        """-> a line that is complete, or None."""
+        while self._poll.poll(wait_ms):
+            self._heard = time.ticks_ms()
+            wait_ms = 0
+            c = sys.stdin.read(1)
+            if c == "\n":
+                line = self._line
+                self._line = ""
+                if line:
+                    return line
+            else:
+                self._line += c
+        if time.ticks_diff(time.ticks_ms(), self._heard) > SILENCE_MS:
+            import machine
+
+            machine.reset()
+        return None
+
+
+def open_spool():
+    from storage.spool import Spool
+
+    with open("/config.json") as file:
+        config = json.load(file)
+    storage = config.get("storage", {})
+    volume = None
+    if storage.get("card") is not None:
+        from app.card import open_volume
+
+        volume = open_volume(storage["card"], config["buses"], print)
+    keep = storage.get("keep_acknowledged", False)
+    spool = Spool(storage.get("root", "/data"), config["device"], keep_acknowledged=keep, volume=volume)
+    spool.recover()
+    return spool
+
+
+def files_of(spool):
+    """Yield [name, [[remote name, path, bytes, SHA-256], ...]] of all that is there, a session's ledger last."""
+    from storage import files
+    from storage.layout import folders, sessions, stems
+    from storage.spool import _measure
+
+    for session in sessions(spool.path):
+        at = spool.path + "/" + session
+        prefix = spool.device + "/" + session + "/"
+        for name in ("session.json", None, "labels.jsonl", "ledger.json"):
+            if name is None:
+                for folder in folders(at):
+                    for stem in stems(folder, ".json"):
+                        path = folder + "/" + stem + ".json"
+                        sidecar = files.read_json(path)
+                        if sidecar and files.exists(folder + "/" + sidecar["file"]):
+                            data = [prefix + sidecar["file"], folder + "/" + sidecar["file"], sidecar["bytes"],
+                                    sidecar["sha256"]]  # fmt: skip
+                            yield [prefix + stem, [data, [prefix + stem + ".json", path] + list(_measure(path))]]
+            elif files.size_of(at + "/" + name) and (name == "session.json" or files.exists(at + "/ledger.json")):
+                path = at + "/" + name
+                yield [prefix + name, [[prefix + name, path] + list(_measure(path))]]
+
+
+def send(listener, offset, path):
+    with open(path, "rb") as file:
+        file.seek(offset)
+        buf = bytearray(CHUNK)
+        view = memoryview(buf)
+        while True:
+            n = file.readinto(buf)
+            if not n:
+                return
+            print(binascii.b2a_base64(view[:n]).decode(), end="")
+            listener.look()
+
+
+def serve():
+    listener = Listener()
+    spool = open_spool()
+    gc.collect()
+    print(".")
+    while True:
+        line = listener.look(1000)
+        if line is None:
+            continue
+        word, _, rest = line.partition(" ")
+        try:
+            if word == "bye":
+                return
+            if word == "list":
+                for entry in files_of(spool):
+                    print(json.dumps(entry))
+            elif word == "get":
+                offset, _, path = rest.partition(" ")
+                send(listener, int(offset), path)
+            elif word == "ack":
+                spool.acknowledge(rest)
+            print(".")
+        except OSError as error:
+            print("! " + str(error))
+
+
+serve()

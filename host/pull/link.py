@@ -1,0 +1,109 @@
+"""The laptop's end of a pull's conversation with board_server.py, over an open wire."""
+
+import json
+import time
+from binascii import Error, a2b_base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.push.wire import BoardError, Wire, WireError
+
+SERVER = Path(__file__).with_name("board_server.py")
+HEARTBEAT_S = 2  # a tenth of the server's patience
+PATIENCE_S = 120  # recovery after a power cut, or a long directory, takes time without a word
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file: its name in the data set (`device/session/file`), its path on the board."""
+
+    remote: str
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is acknowledged at once: a segment (data, sidecar) or a document."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+
+class Link:
+    """`listing()`, then `read()` and `acknowledge()`, then `bye()`."""
+
+    def __init__(self, wire: Wire):
+        self._wire = wire
+        self._rest = b""
+        self._beat = time.monotonic()
+        wire._start(SERVER.read_text())
+        for _ in self._answer():
+            pass
+
+    def listing(self) -> list[Entry]:
+        """All that the board has, sessions oldest first."""
+        self._send("list")
+        entries = []
+        for line in self._answer():
+            name, parts = json.loads(line)
+            entries.append(Entry(name, tuple(Part(*part) for part in parts)))
+        return entries
+
+    def read(self, part: Part, offset: int) -> Iterator[bytes]:
+        """The content of a file from `offset` on. What the wire has damaged is found by the hash, not here."""
+        self._send(f"get {offset} {part.path}")
+        for line in self._answer():
+            try:
+                yield a2b_base64(line)
+            except Error:
+                yield b""
+
+    def acknowledge(self, name: str) -> None:
+        """It is safe here: the board may delete it."""
+        self._send(f"ack {name}")
+        for _ in self._answer():
+            pass
+
+    def bye(self) -> None:
+        """Back to the raw REPL."""
+        self._send("bye")
+        self._wire._read_for(5, b"\x04\x04>")
+
+    def _send(self, line: str) -> None:
+        self._wire._guard(lambda: self._wire.serial.write(line.encode() + b"\n"))
+
+    def _answer(self) -> Iterator[bytes]:
+        """Lines up to the `.` that ends an answer. Raises WireError for a `!`, silence or the program's end."""
+        while True:
+            line = self._line()
+            if line == b".":
+                return
+            if line.startswith(b"! "):
+                raise WireError(f"{self._wire.port}: the board's flash fails: {line[2:].decode(errors='replace')}")
+            yield line
+
+    def _line(self) -> bytes:
+        give_up = time.monotonic() + PATIENCE_S
+        while b"\n" not in self._rest:
+            now = time.monotonic()
+            if now - self._beat > HEARTBEAT_S:
+                self._send("")
+                self._beat = now
+            data = self._wire._guard(self._wire._waiting)
+            self._rest += data
+            if data:
+                continue
+            if b"\x04" in self._rest:
+                trace = self._rest.replace(b"\x04", b"").decode(errors="replace")
+                raise BoardError(self._wire.port, trace.removesuffix(">"))
+            if now > give_up:
+                raise WireError(f"{self._wire.port}: the board has said nothing for {PATIENCE_S} s: unplugged?")
+            time.sleep(0.002)
+        line, _, self._rest = self._rest.partition(b"\n")
+        if b"\x04" in line:  # the program has ended with a trace
+            trace = line + b"\n" + self._rest + self._wire._read_for(1, b"\x04>")
+            raise BoardError(self._wire.port, trace.replace(b"\x04", b"").decode(errors="replace").removesuffix(">"))
+        return line.rstrip(b"\r")

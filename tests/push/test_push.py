@@ -1,0 +1,208 @@
+"""`push`, `pull` and `monitor` on a virtual board that mpremote would not tell from a real one."""
+
+import json
+
+import pytest
+
+from host import monitor, verify
+from host.board import EXAMPLE
+from host.commands import Parser
+from host.pull import command as pull
+from host.push import command as push
+from host.virtual.world import world_for
+from tests.virtual.console_client import connected, powered
+
+CONFIG = json.loads(EXAMPLE.read_text())
+IMU = CONFIG["streams"]["imu"] | {"segment_frames": 64}
+MOTION = {"version": 1, "device": "wrist-01", "board": "virtual", "buses": CONFIG["buses"], "streams": {"imu": IMU},
+          "storage": {"stall_ms": 30}}  # fmt: skip
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(MOTION))
+    return path
+
+
+@pytest.fixture
+def console(tmp_path):
+    with powered(tmp_path / "board", **world_for(MOTION, flash_kb=2048)) as made:
+        yield made
+
+
+def call(command, capsys, *words):
+    """-> (exit code, the JSON object, what was said on standard error)"""
+    parser = Parser()
+    command.add_arguments(parser)
+    code = command.run(parser.parse_args([*map(str, words), "--json"]))
+    captured = capsys.readouterr()
+    return code, json.loads(captured.out.splitlines()[-1]), captured.err
+
+
+def test_from_an_empty_board_to_a_verified_data_set(config, console, tmp_path, capsys):
+    code, first, _ = call(push, capsys, config, "--port", console.port)
+    assert code == 0, first
+    row = first["boards"][0]
+    assert row["status"]["state"] == "recording" and "/app/main.mpy" in row["copied"] and row["unchanged"] == 0
+
+    code, told, _ = call(monitor, capsys, "--port", console.port, "--seconds", 2.5)
+    assert code == 0 and told["streams"]["imu"]["frames"] > 64
+
+    out = tmp_path / "data"
+    code, pulled, _ = call(pull, capsys, "--port", console.port, "--out", out)
+    assert code == 0 and pulled["files"] >= 4 and pulled["restarted"], pulled
+    session = next(path for path in (out / "wrist-01").iterdir())
+    assert json.loads((session / "ledger.json").read_text())["reason"] == "stop"
+    parser = Parser()
+    verify.add_arguments(parser)
+    assert verify.run(parser.parse_args([str(out)])) == 0
+    capsys.readouterr()
+
+    code, again, _ = call(pull, capsys, "--port", console.port, "--out", out, "--delete", "--no-restart")
+    assert code == 0 and again["known"] == pulled["files"] and again["deleted"] >= pulled["files"] / 2
+    code, empty, _ = call(pull, capsys, "--port", console.port, "--out", out, "--no-restart")
+    assert code == 0 and (empty["files"], empty["known"]) == (0, 0)
+    parser = Parser()
+    verify.add_arguments(parser)
+    assert verify.run(parser.parse_args([str(out)])) == 0
+
+
+def test_only_what_changed_is_copied(config, console, capsys):
+    call(push, capsys, config, "--port", console.port)
+    code, second, _ = call(push, capsys, config, "--port", console.port)
+    assert code == 0 and second["boards"][0]["copied"] == [] and second["boards"][0]["unchanged"] > 50
+    config.write_text(json.dumps(MOTION | {"device": "wrist-02"}))
+    _, third, _ = call(push, capsys, config, "--port", console.port, "--dry-run")
+    assert third["boards"][0]["copied"] == ["/config.json"] and "status" not in third["boards"][0]
+    _, fourth, _ = call(push, capsys, config, "--port", console.port)
+    assert fourth["boards"][0]["copied"] == ["/config.json"] and fourth["boards"][0]["status"]["state"] == "recording"
+
+
+def test_secrets_have_a_file_of_their_own_and_are_never_shown(config, console, capsys):
+    (config.parent / "secrets.json").write_text('{"wifi": {"home": "pass-word-1"}}')
+    code, told, err = call(push, capsys, config, "--port", console.port)
+    assert code == 0 and "/secrets.json" in told["boards"][0]["copied"]
+    assert "pass-word-1" not in json.dumps(told) + err
+    with connected(console) as board:
+        assert "pass-word-1" in board.eval("open('/secrets.json').read()")
+    (config.parent / "secrets.json").unlink()
+    _, told, _ = call(push, capsys, config, "--port", console.port)
+    assert told["boards"][0]["removed"] == ["/secrets.json"]
+
+
+def test_what_is_somebody_elses_stays(config, console, capsys):
+    with connected(console) as board:
+        board.fs_writefile("/main.py", b"print('mine')\n")
+        board.fs_writefile("/notes.txt", b"mine, too")
+    code, told, _ = call(push, capsys, config, "--port", console.port)
+    assert code == 1 and "/main.py" in told["boards"][0]["error"] and "--take-over" in told["boards"][0]["error"]
+    with connected(console) as board:
+        assert board.eval("open('/main.py').read()") == "print('mine')\n" and not board.fs_exists("/app")
+    code, told, _ = call(push, capsys, config, "--port", console.port, "--take-over")
+    assert code == 0 and told["boards"][0]["kept_aside"] == ["/main.py"]
+    with connected(console) as board:
+        assert board.eval("open('/main.py.before-motelog').read()") == "print('mine')\n"
+        assert board.eval("open('/notes.txt').read()") == "mine, too"
+
+
+def test_a_file_that_the_configuration_names_lies_beside_it(config, console, capsys):
+    upload = {"https": {"url": "https://127.0.0.1:9", "ca_file": "/ca.der"}}
+    config.write_text(json.dumps(MOTION | {"upload": upload}))
+    code, told, _ = call(push, capsys, config, "--port", console.port)
+    assert code == 1 and "put ca.der beside it" in told["boards"][0]["error"]
+    (config.parent / "ca.der").write_bytes(b"0123")
+    code, told, _ = call(push, capsys, config, "--port", console.port, "--dry-run")
+    assert code == 0 and "/ca.der" in told["boards"][0]["copied"]
+
+
+@pytest.mark.parametrize(
+    ("flash", "said"),
+    [
+        ({"size_kb": 256}, "flash is full"),
+        ({"size_kb": 2048, "read_only": True}, "read-only"),
+    ],
+)
+def test_a_flash_that_takes_nothing(config, tmp_path, capsys, flash, said):
+    world = world_for(MOTION) | {"flash": flash}
+    if "read_only" in flash:
+        with powered(tmp_path / "board", **world | {"flash": {"size_kb": 2048}}) as console, connected(console):
+            pass  # formatted
+    with powered(tmp_path / "board", **world) as console:
+        code, told, _ = call(push, capsys, config, "--port", console.port)
+        assert code == 1 and said in told["boards"][0]["error"]
+
+
+def test_a_damaged_file_system(config, tmp_path, capsys):
+    (tmp_path / "board").mkdir()
+    (tmp_path / "board" / "flash.bin").write_bytes(b"\x5a" * (1 << 20))
+    with powered(tmp_path / "board", **world_for(MOTION) | {"flash": {"size_kb": 1024}}) as console:
+        code, told, _ = call(push, capsys, config, "--port", console.port)
+        assert code == 1 and "no working file system" in told["boards"][0]["error"]
+
+
+def test_a_board_that_is_busy_in_a_loop(config, console, capsys):
+    with connected(console) as board:
+        board.exec_raw_no_follow("while True:\n    pass")
+    code, told, _ = call(push, capsys, config, "--port", console.port, "--dry-run")
+    assert code == 0, told
+
+
+def test_a_program_that_does_not_give_way(config, console, capsys, monkeypatch):
+    monkeypatch.setattr("host.push.wire.INTERRUPT_S", 1.5)
+    with connected(console) as board:
+        board.exec_raw_no_follow("while True:\n  try:\n    while True: print('no')\n  except KeyboardInterrupt: pass")
+    code, told, _ = call(push, capsys, config, "--port", console.port)
+    assert code == 1 and "does not give way to Ctrl-C" in told["boards"][0]["error"]
+
+
+def test_no_board_two_boards_and_none_there(config, capsys, monkeypatch):
+    monkeypatch.setattr("host.push.ports.usb_ports", lambda: [])
+    code, told, _ = call(push, capsys, config)
+    assert code == 1 and "no board found" in told["error"]
+    monkeypatch.setattr("host.push.ports.usb_ports", lambda: ["/dev/ttyA", "/dev/ttyB"])
+    code, told, _ = call(push, capsys, config)
+    assert code == 1 and "2 boards found, /dev/ttyA, /dev/ttyB" in told["error"]
+    code, told, _ = call(push, capsys, config, "--port", "/dev/no-such-port")
+    assert code == 1 and "cannot be opened" in told["boards"][0]["error"]
+
+
+def test_a_port_without_a_board(config, capsys, monkeypatch):
+    import os
+
+    monkeypatch.setattr("host.push.wire.INTERRUPT_S", 1)
+    master, slave = os.openpty()
+    code, told, _ = call(push, capsys, config, "--port", os.ttyname(slave))
+    assert code == 1 and "nothing there answers" in told["boards"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("patched", "said"),
+    [("(1, 29, 0)[:0] + (1, 23, 0)", "too old"), (None, ".mpy files of version 5.3")],
+)
+def test_a_micropython_that_does_not_fit(config, console, capsys, monkeypatch, patched, said):
+    from host.push import onboard
+
+    if patched:
+        facts = onboard._FACTS.replace("tuple(v.version[:3])", patched)
+    else:
+        facts = onboard._FACTS.replace("getattr(v, '_mpy', 0)", "v._mpy - 1")
+    monkeypatch.setattr(onboard, "_FACTS", facts)
+    code, told, _ = call(push, capsys, config, "--port", console.port)
+    assert code == 1 and said in told["boards"][0]["error"]
+
+
+def test_two_boards_at_once_have_names_of_their_own(config, tmp_path, capsys):
+    world = world_for(MOTION, flash_kb=2048)
+    with (
+        powered(tmp_path / "a", **world, unique_id="0000000000aa") as a,
+        powered(tmp_path / "b", **world, unique_id="0000000000bb") as b,
+    ):
+        code, told, _ = call(push, capsys, config, "--port", a.port, b.port)
+        assert code == 0 and [row["device"] for row in told["boards"]] == ["wrist-01-00aa", "wrist-01-00bb"]
+
+
+def test_a_wrong_configuration_reaches_no_board(config, capsys):
+    config.write_text('{"version": 1}')
+    code, told, _ = call(push, capsys, config, "--port", "/dev/no-such-port")
+    assert code == 2 and "config.json" in told["error"]
