@@ -59,10 +59,7 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"--flash-kb {args.flash_kb}: from {FLASH_KB[0]} to {FLASH_KB[1]}")
         with tempfile.TemporaryDirectory(prefix="motelog-board-") as work:
             console = Console(_board(args, work), _print if args.config else None)
-            try:
-                return _serve(console, empty=not args.config)
-            finally:
-                console.close()
+            return _serve(console, empty=not args.config)
     except (UserError, ImageError, CompileError, OSError) as error:
         return mistakes.report("board", error)
 

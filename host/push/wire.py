@@ -4,6 +4,7 @@ Counts the bytes in both directions, reads in pieces instead of byte by byte, as
 it takes, and says every failure in a sentence that names the port.
 """
 
+import secrets
 import time
 from collections.abc import Callable
 
@@ -74,9 +75,8 @@ class Wire(SerialTransport):
             seen = (seen + self._read_for(0.15))[-4096:]
             self._guard(lambda: self.serial.write(b"\r\x01"))
             seen = (seen + self._read_for(0.25, _RAW))[-4096:]
-            if seen.endswith(_RAW):
+            if seen.endswith(_RAW) and self._in_step():
                 self.in_raw_repl = True
-                self._last = b">"
                 return
         if seen.strip(b"\r\x01\x03\n "):
             raise WireError(
@@ -85,9 +85,17 @@ class Wire(SerialTransport):
             )
         raise WireError(f"{self.port}: nothing there answers as MicroPython does: is it another device, or asleep?")
 
+    def _in_step(self) -> bool:
+        """Whether the REPL answers to what was asked last: a slow board may still be answering to earlier attempts."""
+        mark = secrets.token_hex(4).encode()
+        self._guard(lambda: self.serial.write(b"print('" + mark + b"')\x04"))
+        ending = mark + b"\r\n\x04\x04>"
+        return self._read_for(3, ending).endswith(ending)
+
     def fresh(self) -> None:
         """A soft reset into the raw REPL: an empty heap, main.py has not run."""
         self._guard(lambda: self.serial.write(b"\x04"))
+        self._read_for(QUIET_S, b"soft reboot\r\n")
         if not self._read_for(QUIET_S, _RAW).endswith(_RAW):
             raise WireError(f"{self.port}: the board does not come back from a soft reset")
 

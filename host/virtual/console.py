@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 import tty
 from collections.abc import Callable
@@ -26,7 +27,7 @@ LOOK_S = 0.02  # how often to see whether a client has come
 
 
 class Console:
-    """`port`: the path that clients open. `run()` serves until the board ends for good, `end()` is called, or the
+    """`port`: the path that clients open. `run()` serves it until the board ends for good, `end()` is called, or the
     world's `main` has ended without having been interrupted from the port; `echo(bytes)` sees all output.
     """
 
@@ -41,7 +42,8 @@ class Console:
         self._input = os.pipe()  # (read by the board, written here)
         os.set_blocking(self._input[1], False)
         self._wake = os.pipe()
-        self._ended = False
+        self._closing = threading.Lock()
+        self._ended = self._closed = False
         self._rtc: str | None = None
         self._mode = "friendly"
         self._interrupted = False
@@ -52,25 +54,30 @@ class Console:
 
     def run(self) -> int:
         """Power on. -> exit code: the world's `main`'s own, POWER_CUT, or 0 after `end()`."""
-        while not self._ended:
-            code = self._one_start()
-            if code is not None:
-                return code
-        return 0
+        try:
+            while not self._ended:
+                code = self._one_start()
+                if code is not None:
+                    return code
+            return 0
+        finally:  # a client sees the port go, as when a cable is pulled
+            with self._closing:
+                self._closed = True
+                for number in (self._master, *self._input, *self._wake):
+                    os.close(number)
 
     def end(self) -> None:
         """Switch the board off; from any thread."""
-        self._ended = True
-        os.write(self._wake[1], b"x")
-
-    def close(self) -> None:
-        """Let go of the port, after `run()`."""
-        for number in (self._master, *self._input, *self._wake):
-            os.close(number)
+        with self._closing:
+            self._ended = True
+            if not self._closed:
+                os.write(self._wake[1], b"x")
 
     def type(self, text: bytes) -> None:
         """Input from elsewhere than the port; from any thread."""
-        os.write(self._input[1], text)
+        with self._closing:
+            if not self._closed:
+                os.write(self._input[1], text)
 
     def _one_start(self) -> int | None:
         """From one start of the process to its end. -> exit code, or None: it starts again."""

@@ -29,7 +29,6 @@ def powered(workdir: Path, **world):
     finally:
         console.end()
         thread.join(20)
-        console.close()
 
 
 @contextlib.contextmanager
