@@ -15,7 +15,10 @@ from host.libs import cache_folder
 from host.virtual.compiler import find_micropython
 
 SCRIPTS = ROOT / "tests"
-PARTS = {"fleet": "simulated devices and three workers over MQTT (minutes, needs Mosquitto)"}
+PARTS = {
+    "fleet": "simulated devices and three workers over MQTT (minutes, needs Mosquitto)",
+    "pull": "wire bytes of pull beside mpremote's cp",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -54,7 +54,7 @@ def facts(wire: Wire) -> Facts:
             f"{wire.port}: the board has no working file system at /: it was never formatted or is damaged; put its "
             "firmware on anew after an erase (that deletes what is on it)"
         )
-    number = mpy >> 10
+    number = mpy >> 10 & 0xF  # above that: flags of RISC-V extensions
     if number >= len(ARCHITECTURES):
         raise Refused(f"{wire.port}: native code of kind {number} is unknown to this Motelog")
     return Facts(

@@ -1,0 +1,149 @@
+"""`pull` where something goes wrong: cut off, damaged on the wire, in conflict, a laptop that went away."""
+
+import argparse
+import asyncio
+import json
+import shutil
+import time
+
+import pytest
+
+from host.board import EXAMPLE
+from host.pull import command, files, link
+from host.push import wire
+from host.virtual import VirtualBoard
+from host.virtual.world import world_for
+from tests.virtual.console_client import powered
+
+CONFIG = json.loads(EXAMPLE.read_text()) | {"schedule": {"duration_s": 5}}
+CONFIG.pop("upload")
+CONFIG.pop("$schema")
+CONFIG["streams"]["mic"]["segment_frames"] = 16384
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A flash image with a session of 5 s of motion and sound."""
+    workdir = tmp_path_factory.mktemp("recorded")
+    board = VirtualBoard(world_for(CONFIG, clock="virtual", flash_kb=2048), workdir)
+    board.install(config=CONFIG, secrets={}, files={"/main.py": b"print('begins anew')\n"})
+
+    async def record():
+        await board.start()
+        return await asyncio.wait_for(board.wait(), 120)
+
+    assert asyncio.run(record()) == 0
+    return workdir / "flash.bin"
+
+
+@pytest.fixture
+def console(recorded, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(command, "HEAR_S", 0.2)
+    (tmp_path / "board").mkdir()
+    shutil.copy(recorded, tmp_path / "board" / "flash.bin")
+    with powered(tmp_path / "board", flash={"size_kb": 2048}) as made:
+        yield made
+
+
+def pull(console, capsys, out, *words):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    code = command.run(parser.parse_args(["--port", console.port, "--out", str(out), "--json", *words]))
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_wire_bytes(console, tmp_path, capsys):
+    code, told = pull(console, capsys, tmp_path / "out", "--no-restart")
+    assert code == 0 and told["bytes"] > 150_000
+    assert told["wire_bytes"] / told["bytes"] < 1.4
+
+
+def test_a_pull_that_was_cut_off_goes_on(console, tmp_path, capsys, monkeypatch):
+    class Cut(BaseException):
+        pass
+
+    plain_read, plain_write = wire.Counted.read, wire.Counted.write
+
+    def read(self, size=1):
+        if self.received > 100_000:
+            raise Cut
+        return plain_read(self, size)
+
+    def write(self, data):
+        if self.received > 100_000:
+            raise Cut
+        return plain_write(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wire.Counted, "read", read)
+        patch.setattr(wire.Counted, "write", write)
+        with pytest.raises(Cut):
+            pull(console, capsys, tmp_path / "out")
+    capsys.readouterr()
+    (partial,) = files.partial_folder().iterdir()
+    had = partial.stat().st_size
+    assert had > 0
+    code, told = pull(console, capsys, tmp_path / "out", "--no-restart")
+    assert code == 0 and told["known"] > 0
+    assert told["wire_bytes"] < 1.4 * (told["bytes"] - had) + 12_000, "what was there came over again"
+    assert not list(files.partial_folder().iterdir())
+
+
+def test_what_the_wire_damages_is_asked_for_again(console, tmp_path, capsys, monkeypatch):
+    plain, damaged = link.Link.read, []
+
+    def read(self, part, offset):
+        for piece in plain(self, part, offset):
+            if part.remote not in damaged:
+                damaged.append(part.remote)
+                piece = bytes([piece[0] ^ 1]) + piece[1:]
+            yield piece
+
+    monkeypatch.setattr(link.Link, "read", read)
+    code, told = pull(console, capsys, tmp_path / "out", "--no-restart")
+    assert code == 0 and len(damaged) == told["files"]
+
+
+def test_a_file_that_never_comes_whole(console, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(link.Link, "read", lambda self, part, offset: iter([b"x"]))
+    code, told = pull(console, capsys, tmp_path / "out", "--no-restart")
+    assert code == 1 and "did not come over" in told["error"]
+
+
+def test_nothing_is_deleted_that_is_in_conflict(console, tmp_path, capsys):
+    out = tmp_path / "out"
+    code, told = pull(console, capsys, out, "--no-restart")
+    assert code == 0
+    victim = next(out.glob("*/*/imu-000000.npy"))
+    victim.write_bytes(b"something else")
+    code, told = pull(console, capsys, out, "--delete", "--no-restart")
+    assert code == 1 and "imu-000000.npy" in told["refused"][0]
+    victim.unlink()
+    code, told = pull(console, capsys, out, "--delete", "--no-restart")
+    assert code == 0 and told["files"] == 1, "the board still had it"
+    code, told = pull(console, capsys, out, "--no-restart")
+    assert (told["files"], told["known"]) == (0, 0)
+
+
+def test_a_board_whose_laptop_went_away_begins_anew(console, tmp_path, monkeypatch):
+    text = link.SERVER.read_text()
+    assert "SILENCE_MS = 20000" in text
+    (tmp_path / "server.py").write_text(text.replace("SILENCE_MS = 20000", "SILENCE_MS = 500"))
+    monkeypatch.setattr(link, "SERVER", tmp_path / "server.py")
+    there = wire.Wire(console.port)
+    there.interrupt()
+    there.fresh()
+    link.Link(there)
+    console.seen.clear()
+    there.close()
+    give_up = time.monotonic() + 20
+    while b"begins anew" not in console.seen:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+def test_the_program_starts_again_afterwards(console, tmp_path, capsys):
+    code, told = pull(console, capsys, tmp_path / "out")
+    assert code == 0 and told["restarted"]
+    assert bytes(console.seen).rpartition(b"soft reboot\r\n")[2].startswith(b"begins anew")
