@@ -15,7 +15,7 @@ from host.push.wire import Counted, Wire, WireError
 from host.virtual import VirtualBoard
 from host.virtual.console import Console
 
-SIZE = 65536
+SIZE = 1 << 18
 PATH = "/recording.npy"
 CONFIG = b'{"device": "bench"}'
 

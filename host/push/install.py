@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from host.board_files import ROOT
 from host.push import onboard, plan
 from host.push.onboard import Refused
 from host.push.wire import BoardError, Wire
 from host.virtual.compiler import mpy_version
 
+BOARDS = ROOT / "config" / "boards"
 STARTED = ("recording", "waiting", "safe", "shipping", "done", "idle")
 START_S = 45  # from the reset to the first status line
 
@@ -49,6 +51,7 @@ def push(port: str, order: Order, steps: Steps) -> dict:
         wire.fresh()
         facts = onboard.facts(wire)
         steps.say(str(facts))
+        _check_board(port, order.config["board"], facts)
         _check_mpy(port, facts)
         config = _config_for(order, facts)
         result = _install(wire, facts, config, order, steps)
@@ -61,6 +64,16 @@ def push(port: str, order: Order, steps: Steps) -> dict:
         return result
     finally:
         wire.close()
+
+
+def _check_board(port: str, name: str, facts: onboard.Facts) -> None:
+    """Pins of one board must not be driven on another."""
+    firmware = json.loads((BOARDS / f"{name}.json").read_text()).get("firmware") or {}
+    if firmware.get("platform") not in (None, facts.platform):
+        raise Refused(
+            f"{port}: the configuration is for the board {name} ({firmware['platform']}), but this is {facts.machine} "
+            f"({facts.platform}): choose the board file that fits"
+        )
 
 
 def _check_mpy(port: str, facts: onboard.Facts) -> None:

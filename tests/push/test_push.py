@@ -192,6 +192,12 @@ def test_a_micropython_that_does_not_fit(config, console, capsys, monkeypatch, p
     assert code == 1 and said in told["boards"][0]["error"]
 
 
+def test_a_configuration_for_another_board(config, console, capsys):
+    config.write_text(json.dumps(MOTION | {"board": "esp32"}))
+    code, told, _ = call(push, capsys, config, "--port", console.port)
+    assert code == 1 and "for the board esp32 (esp32), but this is linux" in told["boards"][0]["error"]
+
+
 def test_two_boards_at_once_have_names_of_their_own(config, tmp_path, capsys):
     world = world_for(MOTION, flash_kb=2048)
     with (
