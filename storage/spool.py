@@ -83,6 +83,7 @@ class Spool:
         self.pending_segments = 0
         self._segments_dropped = 0
         self._lent = {}  # path -> how often it is open for reading
+        self._measured = (0, 0)  # segments that waited, and how many KB they had
         self._where = None  # folder in which the last segment was found
 
     # --- sessions
@@ -264,6 +265,16 @@ class Spool:
                 yield prefix + LABELS, path + "/labels"
             if complete and self._is_due(path, "ledger.json"):
                 yield prefix + "ledger.json", path + "/ledger"
+
+    def pending_kb(self):
+        """-> how much data waits, in KB; walks the folders only when the number of waiting segments has changed."""
+        if self._measured[0] != self.pending_segments:
+            total = 0
+            for name, path in self.waiting():
+                if name.rsplit("/", 1)[-1] not in SINGLE_FILES:
+                    total += (files.size_of(path + ".npy") or files.size_of(path + ".wav") or 0) + 1024
+            self._measured = (self.pending_segments, total // 1024)
+        return self._measured[1]
 
     def is_pending(self, name):
         """-> whether a name waits to be acknowledged."""

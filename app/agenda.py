@@ -1,0 +1,73 @@
+"""The schedule applied: what time it is, which slot is due, and what of that outlives deep sleep."""
+
+import time
+
+from app.schedule import Plan
+
+UNIX_2000 = 946684800
+_US = 1000000
+
+
+class Agenda:
+    """`look()` several times per second; then `slot` is the recording that is due, or None, and `until` when that may
+    change (None: never). `now`: seconds since 2000-01-01 UTC, or, while `is_utc` is False, on the plan's own scale.
+
+    `state`: a dict that outlives deep sleep. `utc()` -> (UTC in us, uncertainty) or None; None: the RTC is asked.
+    """
+
+    def __init__(self, schedule, state, utc=None):
+        self._plan = Plan(schedule)
+        self._state = state
+        self._utc = utc
+        self.slot = None
+        self.until = None
+        self.now = None
+        self.is_utc = None
+
+    def look(self):
+        """Find out what is due now. -> the slot, or None."""
+        was_utc = self.is_utc
+        now = int(self.exact_us() // _US)
+        if was_utc is not None and was_utc != self.is_utc:
+            self.slot = None  # another scale: what is due is asked anew
+            self._state.pop("done", None)
+        elif now == self.now:
+            return self.slot
+        self.now = now
+        done = self._state.get("done")
+        if self.slot and now >= self.slot[1]:
+            done = self.slot
+            self._state["done"] = list(done)
+        self.slot, self.until = self._plan.decide(now, self.slot, tuple(done) if done else None)
+        return self.slot
+
+    def exact_us(self):
+        """-> `now` in microseconds; takes note of whether that is UTC."""
+        known = self._utc() if self._utc else _rtc_us()
+        if known:
+            self.is_utc = True
+            return known[0] - UNIX_2000 * _US
+        self.is_utc = False
+        _, _, _, hour, minute, second, _, yearday = time.gmtime()[:8]  # an RTC that was not set counts from a 1 January
+        return self._plan.relative(((yearday - 1) * 24 + hour) * 3600 + minute * 60 + second) * _US
+
+    def seconds_to(self, at):
+        """-> seconds from now to `at`, exactly."""
+        return (at * _US - self.exact_us()) / _US
+
+    def describe(self):
+        """-> what session.json says about the slot that is due: Unix seconds, or seconds since the cycle's start."""
+        if not self.is_utc:
+            return {"clock": "relative"}
+        start, end = [at + UNIX_2000 if abs(at) < 1 << 39 else None for at in self.slot]
+        return {"clock": "utc", "from_utc_s": start, "until_utc_s": end}
+
+
+def _rtc_us():
+    """-> (UTC in us, 1 s of uncertainty) by the RTC, None while it is plainly unset."""
+    if not 2025 <= time.gmtime()[0] < 2100:
+        return None
+    seconds = int(time.time())
+    if time.gmtime(0)[0] == 2000:
+        seconds += UNIX_2000
+    return seconds * _US, _US
