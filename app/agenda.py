@@ -55,12 +55,12 @@ class Agenda:
         """-> seconds from now to `at`, exactly."""
         return (at * _US - self.exact_us()) / _US
 
-    def describe(self):
-        """-> what session.json says about the slot that is due: Unix seconds, or seconds since the cycle's start."""
-        if not self.is_utc:
-            return {"clock": "relative"}
+    def describe(self, reason):
+        """-> what session.json says about the slot that is due; its bounds in Unix seconds, where the time is known."""
+        if not (self.is_utc and self.slot):
+            return {"reason": reason, "clock": "utc" if self.is_utc else "relative"}
         start, end = [at + UNIX_2000 if abs(at) < 1 << 39 else None for at in self.slot]
-        return {"clock": "utc", "from_utc_s": start, "until_utc_s": end}
+        return {"reason": reason, "clock": "utc", "from_utc_s": start, "until_utc_s": end}
 
 
 def _rtc_us():

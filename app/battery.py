@@ -3,6 +3,17 @@
 READS = 8  # one reading of an ADC is noisy
 
 
+def battery(spec, log):
+    """-> the Battery, or None when none is configured or this port cannot read it."""
+    if spec is None:
+        return None
+    try:
+        return Battery(spec)
+    except (AttributeError, ValueError, OSError) as error:
+        log("the battery is not watched: %s" % error)
+        return None
+
+
 class Battery:
     """`spec`: `power.battery` of the configuration."""
 
@@ -10,6 +21,7 @@ class Battery:
         import machine
 
         self._spec = spec
+        self.stop_pct = spec["stop_pct"]
         self._adc = machine.ADC(machine.Pin(spec["pin"]))
         pin = spec["charging_pin"]
         self._charging = None if pin is None else machine.Pin(pin, machine.Pin.IN)

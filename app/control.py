@@ -22,10 +22,9 @@ MAX_OPEN = 8  # labels begun and not ended
 
 
 class Control:
-    """`do` for `board` (app.main.Board). Orders wait in `orders`, for the main loop to take."""
+    """`do` for `board` (app.main.Board). Orders wait in `board.orders`, for the main loop to take."""
 
     def __init__(self, board):
-        self.orders = []
         self._board = board
         self._begun = {}  # text of a label -> its entry, in the session ...
         self._session = None  # ... of this name
@@ -34,6 +33,8 @@ class Control:
         """Obey one line. -> (whether it could be, one sentence). Never raises for what a user may send."""
         name, _, rest = line.strip().partition(" ")
         rest = rest.strip()
+        if self._board.state == "safe" and name not in ("status", "reconfigure", "reboot", "exit"):
+            return False, "the board is in safe mode (%s): reboot leaves it" % self._board.why
         if name in ("label", "label-start", "label-end", "reconfigure"):
             if not rest:
                 return False, "%s what? %s" % (name, "{json}" if name == "reconfigure" else "a text is missing")
@@ -54,12 +55,10 @@ class Control:
 
     def _order(self, name):
         state = self._board.state
-        last = self.orders[-1] if self.orders else None
-        if state == "safe" and name in ("start", "stop"):
-            return False, "the board is in safe mode (%s): reboot leaves it" % self._board.why
+        last = self._board.orders[-1] if self._board.orders else None
         if name == "start" and (last == "start" or last is None and state == "recording"):
             return False, "it is recording already"
-        self.orders.append(name)
+        self._board.orders.append(name)
         return True, {
             "start": "the recording begins",
             "stop": "the recording ends",

@@ -48,6 +48,14 @@ class Guard:
         return None
 
 
+def woke():
+    """-> whether the board comes from deep sleep, which is no start of its own."""
+    import machine
+
+    cause = getattr(machine, "DEEPSLEEP_RESET", None)
+    return cause is not None and machine.reset_cause() == cause
+
+
 class Boots:
     """Counts starts that did not run for a minute, in a small file that is written only when its content changes.
     `why`: what ended the last recording that went wrong.

@@ -1,78 +1,118 @@
-"""The main loop: records when it should, obeys commands, shows the state once a second."""
+"""The main loop: records when it should, obeys commands, uploads and sleeps in between."""
 
 import asyncio
+import time
 
 from app import status
 
 TICK_MS = 100
 RETRY_S = 5  # between two attempts to begin a session on a flash that has no room for it
-SHIP_AT_END_S = 120  # so long a finished recording waits for its collector; then it is left to the next start
+BATTERY_S = 10  # between two looks at the battery
+GOOD_S = 60  # a start that ran so long was a good one
+ALWAYS = (0, 0)  # the slot of a board without a schedule ...
+BY_HAND = (1, 1)  # ... and of a recording that `start` began outside of its hours
 
 
 class Loop:
     """Runs `board` (app.main.Board) from the first recording to `exit`, whose state it keeps in `board.state`:
-    recording, idle (nothing to record now), waiting (for room on the flash), safe, shipping (the rest, at the end) or
-    done.
+    recording, idle (nothing to record now), waiting (for room on the flash), sleeping, safe, shipping (the rest, at the
+    end) or done.
     """
 
     def __init__(self, board):
         self._board = board
         self._console = status.Console()
         self._wanted = True  # False after `stop`
+        self._by_hand = False
+        self._slot = None  # that is being recorded
+        self._is_full = False  # the flash had no room for another segment
         self._is_over = False
         self._retry_us = 0
-        self._tasks = []
+        self._ticks = 0
 
     async def run(self):
-        """Until `exit`, or the end of a recording of a set length, or of one that failed."""
+        """Until `exit`, or the end of a recording of a set length."""
         board = self._board
-        self._start_tasks()
-        ticks = 0
+        board.uploads.start()
+        if board.power:
+            board.power.ready()
         while not self._is_over:
-            self._record_if_due()
-            await asyncio.sleep_ms(TICK_MS)
-            ticks += 1
-            if ticks % 10 == 0:
-                status.show(board.snapshot())
+            await self._follow_schedule()
+            await self.tick()
             await self._end_if_due()
-            self._read_console()
-            if board.control.orders:
-                await self._obey(board.control.orders.pop(0))
+            if self._ticks % 10 == 0:
+                await self._each_second()
+            if board.orders:
+                await self._obey(board.orders.pop(0))
         await self._ship_rest()
 
     async def ship_only(self):
         """Nothing can be recorded; what earlier sessions left is shipped all the same."""
-        self._start_tasks()
+        self._board.uploads.start()
         await self._ship_rest()
 
-    def _start_tasks(self):
-        board = self._board
-        parts = (board.shipper, board.wifi, board.sntp, board.ble)
-        self._tasks = [asyncio.create_task(part.run()) for part in parts if part]
+    async def try_again(self, why):
+        """Start anew after a pause, on a board that sleeps by itself: whatever is wrong may have gone by then."""
+        await self._stopped(why)
 
-    def _record_if_due(self):
-        """Begin a session. While the flash has no room even for that, shipping may make some: it is tried again."""
+    async def tick(self):
+        """A moment for the tasks, and a look at the console."""
+        await asyncio.sleep_ms(TICK_MS)
+        self._ticks += 1
+        if self._board.power:
+            self._board.power.feed()
+        line = self._console.line()
+        if line:
+            status.log(self._board.do(line)[1])
+
+    # --- recording
+
+    async def _follow_schedule(self):
+        """Begin and end sessions as the schedule, or a command, wants it."""
+        slot = self._due()
+        if self._board.state == "recording" and slot != self._slot:
+            await self._end("schedule")
+        if slot and self._board.state in ("idle", "waiting"):
+            self._begin(slot)
+
+    def _due(self):
+        """-> the slot to record now, or None."""
+        agenda = self._board.agenda
+        slot = agenda.look() if agenda else ALWAYS
+        if not self._wanted:
+            return None
+        if slot:
+            self._by_hand = False
+        return BY_HAND if self._by_hand else slot
+
+    def _begin(self, slot):
+        """Begin a session. While the flash has no room for it, shipping may make some: it is tried again."""
         board = self._board
-        if not self._wanted or board.state in ("recording", "safe") or board.clock.t_us() < self._retry_us:
+        if board.clock.t_us() < self._retry_us:
             return
         try:
-            board.begin_session()
+            if self._is_full and not board.has_room():
+                raise OSError("no room")
+            board.begin_session("by hand" if slot == BY_HAND else "schedule")
         except OSError as error:
             status.log("the flash takes no new session (%s): tried again in %d s" % (error, RETRY_S))
             self._retry_us = board.clock.t_us() + RETRY_S * 1000000
             board.state = "waiting"
             return
+        self._slot = slot
+        self._is_full = False
         board.state = "recording"
+        board.guard.begin()
+        self._note()
         status.log("session %s: %s" % (board.session.name, ", ".join([stream.name for stream in board.streams])))
 
     async def _end_if_due(self):
-        """End the session when it has failed or is long enough; then the program has done its work."""
+        """End the session when it has failed or is long enough; the second ends the program."""
         board = self._board
         if board.state != "recording":
             return
         if board.session.failure:
-            await self._end("error")
-            self._is_over = True
+            await self._stopped("error")
         elif board.duration_s is not None and board.session.seconds() >= board.duration_s:
             await self._end("duration")
             self._is_over = True
@@ -82,58 +122,84 @@ class Loop:
         board = self._board
         if board.state == "recording":
             await board.session.end(reason)
+            self._note()
             status.log("session %s ended: %s" % (board.session.name, reason))
         board.state = "idle"
 
-    def _read_console(self):
-        line = self._console.line()
-        if line:
-            ok, text = self._board.control.do(line)
-            status.log(text)
+    def _note(self):
+        """Tell the uploads that there is something new."""
+        if self._board.agenda:
+            self._board.uploads.noted(self._board.agenda.now)
+
+    async def _stopped(self, why):
+        """A recording has gone wrong: its files are closed, and the board starts anew, at once or after a pause."""
+        board = self._board
+        if why == "stuck" and not board.has_room():
+            await self._end("flash full")
+            self._is_full = True  # no new start makes room
+            return
+        await self._end(why)
+        board.boots.stopped(why)
+        board.why = why
+        if board.stops["then"] == "sleep":
+            from app.rest import rest
+
+            await rest(board, self.tick, board.stops["sleep_s"])
+        board.reset()
+
+    # --- once per second
+
+    async def _each_second(self):
+        board = self._board
+        if board.boots.count and time.ticks_diff(time.ticks_ms(), board.boot_ms) >= GOOD_S * 1000:
+            board.boots.good()
+        if self._ticks % (10 * BATTERY_S) == 0 and board.battery:
+            board.charge = board.battery.state()
+            if board.charge[0] < board.battery.stop_pct:
+                from app.rest import until_charged
+
+                await self._end("battery")
+                await until_charged(board, self.tick)
+        if board.state == "recording":
+            why = board.guard.check(board.session.is_writing())
+            if why:
+                await self._stopped(why)
+        if board.agenda and board.state != "safe":
+            board.uploads.step(board.agenda.now, board.state == "recording", board.charge)
+        status.show(board.snapshot())
+        if board.sleep != "none" and board.state == "idle" and self._wanted and not self._by_hand:
+            from app.rest import sleep_if_idle
+
+            await sleep_if_idle(board)
+
+    # --- commands, and the end
 
     async def _obey(self, order):
         """Carry out an order that Control has taken."""
         board = self._board
         if order == "start":
-            self._wanted = True
+            self._wanted = self._by_hand = True
             return
         await self._end("stop" if order == "exit" else order)
-        self._wanted = False
+        self._wanted = self._by_hand = False
         if order == "exit":
             self._is_over = True
         elif order == "reboot":
+            board.boots.good()
             board.reset()
         elif order == "safe-mode":
             board.state = "safe"
             board.why = "by command"
-            await self._cancel_tasks()
+            await board.uploads.stop()
 
     async def _ship_rest(self):
-        """Ship what is there, for a while; then end the tasks."""
+        """Ship what is there, for a while; then end."""
         board = self._board
         board.state = "shipping"
         status.show(board.snapshot())
-        if board.shipper and self._tasks:
-            await _cancel(self._tasks[0])
-            await board.shipper.drain(SHIP_AT_END_S)
-            board.state = "done"
-            board.snapshot()  # for a transport that publishes it before it leaves
-            await board.shipper.close()
-        if board.ble and self._tasks:
-            await board.ble.drain(SHIP_AT_END_S)
-        await self._cancel_tasks()
+        finishing = asyncio.create_task(board.uploads.finish())
+        while not finishing.done():
+            await self.tick()
+        board.boots.good()
         board.state = "done"
         status.show(board.snapshot())
-
-    async def _cancel_tasks(self):
-        for task in self._tasks:
-            await _cancel(task)
-        self._tasks = []
-
-
-async def _cancel(task):
-    task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        pass

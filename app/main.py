@@ -3,10 +3,11 @@
 import asyncio
 import gc
 import sys
+import time
 
 from app import status
 from app.clock import Clock
-from app.control import Control
+from app.guard import Boots, Guard, woke
 from app.loop import Loop
 from app.session import Session
 from storage.spool import Spool
@@ -14,8 +15,7 @@ from storage.spool import Spool
 CONFIG = "/config.json"
 SECRETS = "/secrets.json"
 LAST_GOOD = "/config.good.json"
-# Code that a Board is made with, and no more needed then.
-FOR_BOOT = ("app.network", "app.parts", "transport.endpoint")
+MOST_BOOTS = 10  # starts that ended in a bug, where not even the configuration could say how many
 
 
 class Board:
@@ -24,12 +24,14 @@ class Board:
     ``session``: the latest one, or None. ``state``: see app.loop; ``why``: what led to it, where that is not plain.
     """
 
-    def __init__(self, config, secrets, shown):
+    def __init__(self, config, secrets, shown, boots, boot_ms):
+        # What is needed only to make a part is let go before the next one is made: the heap is small.
         from app.parts import build_streams
 
         self.clock = Clock()
         self.streams, absent = build_streams(config, self.clock, status.log)
-        gc.collect()  # here and below: or what lives long comes to lie among garbage, with no large hole left
+        del build_streams
+        forget("app.parts")
         storage = config["storage"]
         max_kb = storage["max_kb"]
         volume = None
@@ -58,8 +60,30 @@ class Board:
         }
         self.session = None
         self.state = "idle"
-        self.why = None
-        self.control = Control(self)
+        self.why = boots.why
+        self.orders = []  # for the loop to carry out
+        self._control = None
+        self.boots = boots
+        self.boot_ms = boot_ms
+        self.stops = config["stops"]
+        self.guard = Guard(self.stops, self.streams)
+        self.charge = (None, None)  # of the battery: percent, and whether it is being charged
+        self.battery = None
+        if config["power"]["battery"]:
+            from app.battery import battery
+
+            self.battery = battery(config["power"]["battery"], status.log)
+        schedule = config["schedule"]
+        self.sleep = schedule["sleep"]
+        self.duration_s = schedule["duration_s"]
+        self.power = None
+        watchdog_s = config["power"]["watchdog_s"]
+        if self.sleep != "none" or watchdog_s is not None:
+            from app.power import Power
+
+            self.power = Power(config, self.clock, status.log)
+            if watchdog_s is not None:
+                self.power.watch(int(watchdog_s * 1000))
         gc.collect()
         from app import network
 
@@ -71,11 +95,24 @@ class Board:
             self.shipper = network.shipper(upload, secrets, self.spool, self.wifi, self._obey_mqtt, status.log, fixes)
             self.sntp = network.sntp(config["network"]["ntp"], self.wifi, fixes)
             self.ble = network.ble(upload, self.spool, self._obey_ble, self._say_state, status.log, fixes)
-        self.duration_s = config["schedule"]["duration_s"]
+        del network
+        forget("app.network")
+        forget("transport.endpoint")
+        from app.timetable import timetable
 
-    def begin_session(self):
+        self.agenda, self.uploads = timetable(config, self)
+        del timetable
+        forget("app.timetable")
+
+    def has_room(self):
+        """-> whether the flash takes a segment of every stream."""
+        return self.spool.free(sum([stream.info.segment_bytes() for stream in self.streams]))
+
+    def begin_session(self, reason):
         """Begin another recording. OSError: the flash does not take it."""
-        session = Session(self.spool, self.streams, self.clock, self._facts)
+        facts = dict(self._facts)
+        facts["planned"] = self.agenda.describe(reason) if self.agenda else {"reason": reason}
+        session = Session(self.spool, self.streams, self.clock, facts)
         session.begin()
         self.session = session
 
@@ -86,27 +123,50 @@ class Board:
             snapshot["ble"] = self.ble.status()
         if self.why:
             snapshot["why"] = self.why
+        if self.battery:
+            snapshot["battery_pct"] = self.charge[0]
         if self.sntp:
             snapshot["sntp"] = self.sntp.status()
         if self.shipper:
             self.shipper.report(snapshot)
         return snapshot
 
+    @property
+    def control(self):
+        """app.control.Control, loaded when the first command comes."""
+        if self._control is None:
+            from app.control import Control
+
+            self._control = Control(self)
+        return self._control
+
+    def do(self, line, who="console"):
+        """Obey a command line. -> (ok, text). See app/control.py."""
+        try:
+            return self.control.do(line, who)
+        except MemoryError:
+            return False, "there is not enough memory for that now"
+
     def _obey_mqtt(self, line):
-        return self.control.do(line, "mqtt")
+        return self.do(line, "mqtt")
 
     def _obey_ble(self, line):
-        return self.control.do(line, "ble")
+        return self.do(line, "ble")
 
     def _say_state(self):
         return self.state
 
     def reset(self):
         """Start the board anew; does not return."""
-        import machine
+        reset()
 
-        status.log("reset")
-        machine.reset()
+
+def reset():
+    """Start the board anew; does not return."""
+    import machine
+
+    status.log("reset")
+    machine.reset()
 
 
 def _first_line(path):
@@ -153,37 +213,60 @@ def forget(name):
     gc.collect()
 
 
-def _board():
-    """-> the Board, or None when there is no usable configuration."""
+def _board(boots, boot_ms):
+    """-> the Board, None without a usable configuration, or "safe" after too many starts that came to nothing."""
     configuration = _configuration()
     forget("config")
     if configuration is None:
         return None
-    board = Board(*configuration)
-    for name in FOR_BOOT:
-        forget(name)
-    return board
+    limit = configuration[0]["stops"]["boots"]
+    if limit is not None and boots.count > limit:
+        return "safe"
+    return Board(*configuration, boots, boot_ms)
 
 
 def run():
     """Boot the recorder. -> exit code: 0 = recorded and closed, 1 = a sensor, the flash or the code failed, 2 = the
     configuration.
     """
+    boot_ms = time.ticks_ms()
+    boots = Boots()
+    if not woke():
+        boots.begin()
     try:
-        board = _board()
+        board = _board(boots, boot_ms)
+        if board == "safe":
+            return _safe(boots)
+        return 2 if board is None else _run(board)
     except OSError as error:
         status.log("the flash does not work, or has no room: %s" % error)
         return 1
-    if board is None:
-        return 2
+    except Exception as error:  # a bug of ours: a board in the field has nobody who would switch it off and on
+        sys.print_exception(error)
+        boots.stopped("%s: %s" % (type(error).__name__, error))
+        if boots.count > MOST_BOOTS:
+            return _safe(boots)
+        reset()
+
+
+def _run(board):
+    """The program. -> exit code."""
     loop = Loop(board)
     try:
         if not board.streams:
             status.log("no sensor answers: nothing to record")
             asyncio.run(loop.ship_only())
+            if board.sleep != "none":
+                asyncio.run(loop.try_again("no sensor answers"))
             return 1
         asyncio.run(loop.run())
     except KeyboardInterrupt:
         if board.state == "recording":
             asyncio.run(board.session.end("stop"))
     return 1 if board.session and board.session.failure else 0
+
+
+def _safe(boots):
+    from app.safe import run_safe
+
+    return run_safe(boots)

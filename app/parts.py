@@ -126,6 +126,10 @@ class Stream:
         self.recorder = None
         self._writer = None
 
+    def ring_block_s(self):
+        """-> how long a block takes to fill, in seconds."""
+        return self._block_frames / self.driver.rate_hz
+
     def attach(self, spool):
         """Make the stream ready for a new session of `spool`. The writer's buffers are made once."""
         if self._writer is None:

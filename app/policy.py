@@ -6,12 +6,6 @@ LONGEST_PAUSE_S = 3600
 COST = 20  # a failed attempt is followed by a pause of so many times its length: it costs 5 % of the time at most
 
 
-def is_policy(upload, schedule):
-    """-> whether uploads have their times, and the radio is on only for them; otherwise it is always on."""
-    keys = ("max_latency_s", "min_batch_kb", "align_s", "only_if")
-    return schedule["sleep"] != "none" or any([upload[key] for key in keys]) or upload["while_recording"] is False
-
-
 class Policy:
     """`upload` of the configuration. `may_interrupt`: whether uploads may go on while it records."""
 

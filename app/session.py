@@ -58,6 +58,10 @@ class Session:
                     busy = True
             await asyncio.sleep_ms(0 if busy else 10)
 
+    def is_writing(self):
+        """-> whether frames that come should reach the flash now."""
+        return True
+
     def seconds(self):
         """-> how long this session has run, or had run when it ended."""
         return ((self._ended_t_us or self.clock.t_us()) - self.started_t_us) / 1e6

@@ -1,41 +1,46 @@
-"""Runs the uploads: always on, or at the times that app/policy.py says, with the radio off in between."""
+"""Runs the uploads without a policy: always on. With one: app/batches.py."""
 
 import asyncio
 
 SHIP_AT_END_S = 120  # so long a finished recording waits for its collector; then it is left to the next start
-SLICE_MS = 100
-UNLIMITED_S = 86400
 
 
 class Uploads:
-    """Steady: Wi-Fi and shipper run for ever, as tasks."""
+    """Steady: Wi-Fi, shipper and Bluetooth run for ever, as tasks."""
 
     is_busy = False
 
-    def __init__(self, shipper, wifi):
-        self._shipper = shipper
-        self._wifi = wifi
+    def __init__(self, board):
+        self._board = board
         self._tasks = []
 
     def start(self):
         """Begin."""
-        self._tasks = [asyncio.create_task(part.run()) for part in (self._shipper, self._wifi) if part]
+        board = self._board
+        parts = (board.shipper, board.wifi, board.sntp, board.ble)
+        self._tasks = [asyncio.create_task(part.run()) for part in parts if part]
 
     def noted(self, now):
-        """See `Batches`, as for the next two."""
+        """Something new waits; see `Batches`, as for the next two."""
 
     def step(self, now, recording, battery):
-        pass
+        """The time has gone on."""
 
     def due(self, now):
+        """-> when an upload is due: nobody has to wake up for one."""
         return None
 
     async def finish(self):
         """Ship what is there, for a while; then end."""
-        if self._shipper and self._tasks:
+        board = self._board
+        if board.shipper and self._tasks:
             await cancel(self._tasks.pop(0))
-            await self._shipper.drain(SHIP_AT_END_S)
-            await self._shipper.close()
+            await board.shipper.drain(SHIP_AT_END_S)
+            board.state = "done"
+            board.snapshot()  # for a transport that publishes it before it leaves
+            await board.shipper.close()
+        if board.ble and self._tasks:
+            await board.ble.drain(SHIP_AT_END_S)
         await self.stop()
 
     async def stop(self):
@@ -43,116 +48,6 @@ class Uploads:
         for task in self._tasks:
             await cancel(task)
         self._tasks = []
-
-
-class Batches:
-    """At times: `step` begins an upload when one is due, and ends one that may not go on. It ends by itself when all is
-    shipped or something fails; then a pause follows, which grows with each failure.
-
-    `state`: a dict that outlives deep sleep: {"since", "last", "failures", "retry"}.
-    """
-
-    def __init__(self, shipper, wifi, policy, state, spool, connect_s):
-        self._shipper = shipper
-        self._wifi = wifi
-        self._policy = policy
-        self._spool = spool
-        self._connect_ms = int(connect_s * 1000)
-        self._state = state
-        if "since" not in state:  # switched on: what waits has waited for who knows how long
-            state.update({"since": 0, "last": 0, "failures": 0, "retry": 0})
-        self._task = None
-        self._now = self._begun = 0
-
-    @property
-    def is_busy(self):
-        return self._task is not None
-
-    def start(self):
-        """Nothing is on until `step` says so."""
-
-    def noted(self, now):
-        """Something new waits from now on."""
-        if self._state["since"] is None:
-            self._state["since"] = now
-
-    def due(self, now):
-        """-> when an upload is due, None: not in sight."""
-        state = self._state
-        if state["since"] is None and self._spool.pending_segments:
-            state["since"] = now
-        for key in ("since", "last"):  # the clock may have been set back
-            if state[key] is not None and state[key] > now:
-                state[key] = now
-        state["retry"] = min(state["retry"], now + self._policy.most_s)
-        kb = self._spool.pending_kb() if self._policy.batch_kb else 0
-        return self._policy.due(state["since"], kb, state["last"], state["retry"])
-
-    def step(self, now, recording, battery):
-        """`now` in seconds; `battery`: (percent, charging), each None where nobody knows."""
-        self._now = now
-        allowed = self._policy.allows(recording, *battery)
-        if self._task is not None:
-            if self._task.done():
-                self._task = None
-            elif not allowed:
-                self._task.cancel()
-            return
-        if not allowed:
-            return
-        at = self.due(now)
-        if at is not None and at <= now:
-            self._begun = now
-            self._task = asyncio.create_task(self._upload())
-
-    async def _upload(self):
-        """One upload, from switching the radio on to switching it off."""
-        state = self._state
-        wifi = asyncio.create_task(self._wifi.run()) if self._wifi else None
-        shipping = asyncio.create_task(self._shipper.drain(UNLIMITED_S))
-        try:
-            is_done = await self._watch(shipping)
-        finally:
-            await cancel(shipping)
-            await self._shipper.close()
-            if wifi:
-                await cancel(wifi)
-        state["last"] = self._now
-        if is_done:
-            state["since"] = None
-            state["failures"] = 0
-            state["retry"] = 0
-        else:
-            state["failures"] += 1
-            pause_s = self._policy.pause_s(state["failures"], max(0, self._now - self._begun))
-            state["retry"] = self._now + pause_s
-
-    async def _watch(self, shipping):
-        """-> True when all is shipped, False as soon as something has failed."""
-        waited_ms = 0
-        while not shipping.done():
-            await asyncio.sleep_ms(SLICE_MS)
-            if self._shipper.state == "backing off":
-                return False
-            if self._wifi and not self._wifi.is_up():
-                waited_ms += SLICE_MS
-                if waited_ms >= self._connect_ms:
-                    return False
-        return True
-
-    async def finish(self):
-        """One attempt to ship what is there; then end."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._upload())
-        while not self._task.done():
-            await asyncio.sleep_ms(SLICE_MS)
-        self._task = None
-
-    async def stop(self):
-        """End at once."""
-        if self._task is not None:
-            await cancel(self._task)
-            self._task = None
 
 
 async def cancel(task):

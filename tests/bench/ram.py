@@ -67,15 +67,13 @@ def run():
     parts.SegmentWriter = table.around(parts.SegmentWriter, "session", "segment writers")
     main.Spool = table.around(main.Spool, "drivers", "spool")
     network.shipper = table.around(network.shipper, "spool", "upload")
-    board = main.Board(*configuration)
+    main.forget = table.around(main.forget, "session", "forgotten after boot")
+    board = main.Board(*configuration, main.Boots(), 0)
     table.enter("session")
     configuration = network = parts = None
-    for name in main.FOR_BOOT:
-        main.forget(name)
-    table.enter("forgotten after boot")
 
     async def session():
-        board.begin_session()
+        board.begin_session("schedule")
         table.enter("session")
         await board.session.end("stop")
 

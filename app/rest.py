@@ -1,0 +1,52 @@
+"""Sleep between recordings, and long pauses. Loaded only on boards that sleep, or have reason to."""
+
+from app import status
+
+REGAIN_PCT = 5  # above stop_pct, before an empty battery counts as charged
+LEAST_SLEEP_S = 2
+BLIND_SLEEP_S = 600  # while an upload is due that may not run, or when nothing is in sight
+
+
+async def rest(board, tick, seconds):
+    """Nothing for so long, or until somebody commands something. `tick`: the loop's."""
+    board.state = "sleeping"
+    status.show(board.snapshot())
+    if board.power:
+        await board.power.sleep(seconds, deep=board.sleep == "deep")
+        return
+    end_us = board.clock.t_us() + seconds * 1000000
+    while board.clock.t_us() < end_us and not board.orders:
+        await tick()
+
+
+async def until_charged(board, tick):
+    """The battery is low: nothing is recorded or sent until it is charged again; then the board starts anew."""
+    await board.uploads.stop()
+    board.why = "battery low"
+    board.boots.stopped(board.why)
+    board.boots.good()
+    while board.charge[0] < board.battery.stop_pct + REGAIN_PCT and not board.orders:
+        await rest(board, tick, board.stops["sleep_s"])
+        board.charge = board.battery.state()
+    board.reset()
+
+
+async def sleep_if_idle(board):
+    """Sleep until something is due. From deep sleep the program starts anew."""
+    agenda = board.agenda
+    agenda.look()
+    if agenda.slot or board.uploads.is_busy or board.orders:
+        return
+    now = agenda.now
+    at = now + BLIND_SLEEP_S if agenda.until is None else agenda.until
+    upload = board.uploads.due(now)
+    if upload is not None:
+        at = min(at, upload if upload > now else now + BLIND_SLEEP_S)
+    seconds = agenda.seconds_to(at)
+    if seconds < LEAST_SLEEP_S:
+        return
+    board.boots.good()
+    board.state = "sleeping"
+    status.show(board.snapshot())
+    await board.power.sleep(seconds, deep=board.sleep == "deep")
+    board.state = "idle"

@@ -1,0 +1,35 @@
+"""Builds what decides when to record and when to upload, as far as the configuration asks for it."""
+
+
+def timetable(config, board):
+    """-> (agenda or None: it records always, what runs the uploads). `board`: app.main.Board, all but finished."""
+    schedule = config["schedule"]
+    upload = config["upload"]
+    power = board.power
+    state = power.state() if power else {}
+    has_policy = upload is not None and board.shipper is not None and is_policy(upload, schedule)
+    agenda = None
+    if schedule["windows"] or schedule["active"] or schedule["sleep"] != "none" or has_policy:
+        from app.agenda import Agenda
+
+        agenda = Agenda(schedule, state, power.utc if power else None)
+    if not has_policy:
+        from app.uploads import Uploads
+
+        return agenda, Uploads(board)
+    from app.batches import Batches
+    from app.policy import Policy, outlasts_handshake
+
+    may_interrupt = upload["while_recording"]
+    if may_interrupt is None:
+        may_interrupt = not schedule["windows"] or outlasts_handshake(board.streams)
+    policy = Policy(upload, config["device"], may_interrupt)
+    connect_s = upload["connect_s"]
+    kept = state.setdefault("uploads", {})
+    return agenda, Batches(board, policy, kept, connect_s)
+
+
+def is_policy(upload, schedule):
+    """-> whether uploads have their times, and the radio is on only for them; otherwise it is always on."""
+    keys = ("max_latency_s", "min_batch_kb", "align_s", "only_if")
+    return schedule["sleep"] != "none" or any([upload[key] for key in keys]) or upload["while_recording"] is False
