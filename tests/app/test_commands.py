@@ -63,7 +63,7 @@ def test_labels_are_in_their_session_with_their_times(tmp_path):
     assert point["start_t_us"] == point["end_t_us"] and point["text"] == "a point, with unicode: \u00e4"
     assert begun == {"start_t_us": begun["start_t_us"], "end_t_us": None, "text": "walking", "who": "console"}
     assert ended["start_t_us"] == begun["start_t_us"] and ended["text"] == "walking"
-    assert 1.5e6 < ended["end_t_us"] - ended["start_t_us"] < 3.5e6
+    assert 0 < ended["end_t_us"] - ended["start_t_us"] < 6e6
     assert json.loads(first["session.json"])["started_t_us"] < point["start_t_us"] < begun["start_t_us"]
     assert "labels.jsonl" not in second
     log = "\n".join(board.log)

@@ -7,7 +7,7 @@ import pytest
 from host import bench_ram
 from tests.tools.micropython import HOW_TO_GET, WIDTHS
 
-FREE = {"64-bit": 64 * 1024, "32-bit": 140 * 1024}  # of 384 KB at least, the virtual hardware's share included
+FREE = {"64-bit": 44 * 1024, "32-bit": 128 * 1024}  # of 384 KB at least, the virtual hardware's share included
 
 
 @pytest.mark.parametrize("width", WIDTHS)
