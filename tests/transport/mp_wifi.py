@@ -15,6 +15,7 @@ class Wlan:
     def __init__(self, **answers):
         self.answers = answers
         self.up = False
+        self.rssi = -55
         self.log = []
         self._now = []
 
@@ -38,7 +39,14 @@ class Wlan:
             self._now = []
         return self.up
 
-    def status(self):
+    def ifconfig(self, config):
+        self.log.append(config)
+
+    def status(self, what=None):
+        if what == "rssi":
+            if self.rssi is None:
+                raise ValueError("unknown status param")
+            return self.rssi
         return self._now.pop(0) if len(self._now) > 1 else self._now[0]
 
 
@@ -129,3 +137,68 @@ def test_the_failures_of_a_port_are_those_that_it_has():
             return "station %d" % interface
 
     assert station(Port) == ("station 0", {202: "wrong password"})
+
+
+STATIC = ("192.168.1.20", "255.255.255.0", "192.168.1.1", "192.168.1.1")
+
+
+def test_a_static_address_is_set_before_each_attempt():
+    wlan = Wlan(home=[7], cafe=["up"])
+    wifi = Wifi(wlan, [("home", "x"), ("cafe", None)], backoff=None, failures={7: "wrong"}, static=STATIC)
+    assert asyncio.run(wifi.connect(5))
+    assert wlan.log == ["on", STATIC, ("home", "x"), "on", STATIC, ("cafe",)], wlan.log
+
+
+def test_the_signal_is_told_while_there_is_one():
+    wlan = Wlan(home=["up"])
+    wifi = Wifi(wlan, [("home", None)], backoff=None)
+    assert wifi.status()["rssi_dbm"] is None
+    assert asyncio.run(wifi.connect(5))
+    assert wifi.status()["rssi_dbm"] == -55
+    wlan.rssi = None
+    assert wifi.status()["rssi_dbm"] is None
+
+
+def never_joined(answers):
+    """-> (what connect said, ms, turns of another task meanwhile, the station, the Wifi)"""
+    wlan = Wlan(home=answers)
+    wifi = Wifi(wlan, [("home", "x")], backoff=None, failures={7: "wrong password"}, timeout_s=60)
+    turns = [0]
+
+    async def count():
+        while True:
+            turns[0] += 1
+            await asyncio.sleep_ms(1)
+
+    async def main():
+        task = asyncio.create_task(count())
+        try:
+            return await wifi.connect(0.1)
+        finally:
+            task.cancel()
+
+    start = ticks_ms()
+    return asyncio.run(main()), ticks_diff(ticks_ms(), start), turns[0], wlan, wifi
+
+
+def test_connect_keeps_its_deadline_and_switches_the_radio_off():
+    for answers in ([1], [7], [OSError("Wifi Internal Error")]):
+        joined, ms, turns, wlan, wifi = never_joined(answers)
+        assert not joined and 90 <= ms < 2000 and turns > 10, (answers, ms, turns)
+        assert wlan.log[-1] == "off" and wifi.state == "off"
+
+
+def test_connect_goes_on_until_a_network_is_there_and_disconnect_leaves_it():
+    wlan = Wlan(home=[7])
+    wifi = Wifi(wlan, [("home", "x")], backoff=None, failures={7: "wrong password"})
+
+    async def main():
+        task = asyncio.create_task(wifi.connect(5))
+        await asyncio.sleep_ms(30)
+        wlan.answers["home"] = ["up"]
+        return await task
+
+    assert asyncio.run(main()) and wifi.state == "joined" and wlan.log.count(("home", "x")) > 1
+    assert asyncio.run(wifi.connect(5)) and wlan.log[-1] != "off"  # it is there already
+    wifi.disconnect()
+    assert not wifi.is_up() and wifi.state == "off" and wlan.log[-1] == "off"

@@ -27,6 +27,7 @@ class WLAN:
     _active = False
     _since = None  # us, of the last connect()
     _ssid = None
+    _static = None
 
     def __init__(self, interface=STA_IF):
         if interface != STA_IF:
@@ -39,7 +40,7 @@ class WLAN:
         WLAN._active = bool(is_active)
         board.life.radio("wifi", WLAN._active)
         if not is_active:
-            WLAN._since = None
+            WLAN._since = WLAN._static = None
 
     def connect(self, ssid=None, key=None, *, bssid=None):
         """Start to connect."""
@@ -59,7 +60,9 @@ class WLAN:
     def status(self, param=None):
         """STAT_IDLE, STAT_CONNECTING or STAT_GOT_IP; or the signal strength in dBm for "rssi"."""
         if param == "rssi":
-            return -60
+            if not self.isconnected():
+                raise OSError("STA must be connected")
+            return board.world.get("network", {}).get("rssi", -60)
         if WLAN._since is None:
             return STAT_IDLE
         if _down() or board.clock.now() - WLAN._since < _CONNECT_US:
@@ -67,9 +70,13 @@ class WLAN:
         return STAT_GOT_IP
 
     def ifconfig(self, config=None):
-        """(address, netmask, gateway, DNS)."""
-        if config is None:
-            return ("127.0.0.1", "255.0.0.0", "0.0.0.0", "0.0.0.0") if self.isconnected() else ("0.0.0.0",) * 4
+        """(address, netmask, gateway, DNS), or set them: no DHCP until the radio is switched off."""
+        if config is not None:
+            WLAN._static = tuple(config)
+        elif not self.isconnected():
+            return ("0.0.0.0",) * 4
+        else:
+            return WLAN._static or ("127.0.0.1", "255.0.0.0", "0.0.0.0", "0.0.0.0")
 
     def scan(self):
         """[(ssid, bssid, channel, RSSI, security, hidden)] of the world's `network.scan`."""

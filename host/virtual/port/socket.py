@@ -104,4 +104,18 @@ class Socket(io.IOBase):
         return self._socket.fileno()
 
 
+def getaddrinfo(host, port, *more):
+    """As the host does, or by the world's `network.hosts`: {"name" or "name:port" or "*": "address" or "address:port"}
+    are all names then that there are.
+    """
+    hosts = board.world.get("network", {}).get("hosts")
+    if hosts is not None and not host.replace(".", "").isdigit():
+        place = hosts.get("%s:%d" % (host, port)) or hosts.get(host) or hosts.get("*")
+        if place is None:
+            raise OSError(-2)
+        host, _, other = place.partition(":")
+        port = int(other or port)
+    return usocket.getaddrinfo(host, port, *more)
+
+
 socket = Socket if _clock.virtual else usocket.socket
