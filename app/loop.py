@@ -6,6 +6,8 @@ import time
 from app import status
 
 TICK_MS = 100
+TICKS_S = 10  # ticks per second
+LONGEST_MS = 60000
 RETRY_S = 5  # between two attempts to begin a session on a flash that has no room for it
 BATTERY_S = 10  # between two looks at the battery
 GOOD_S = 60  # a start that ran so long was a good one
@@ -29,6 +31,7 @@ class Loop:
         self._is_over = False
         self._retry_us = 0
         self._ticks = 0
+        self._doze = None  # sleeps while it records
 
     async def run(self):
         """Until `exit`, or the end of a recording of a set length."""
@@ -40,7 +43,7 @@ class Loop:
             await self._follow_schedule()
             await self.tick()
             await self._end_if_due()
-            if self._ticks % 10 == 0:
+            if self._ticks % TICKS_S == 0:
                 await self._each_second()
             if board.orders:
                 await self._obey(board.orders.pop(0))
@@ -55,15 +58,27 @@ class Loop:
         """Start anew after a pause, on a board that sleeps by itself: whatever is wrong may have gone by then."""
         await self._stopped(why)
 
+    def _least_ms(self):
+        """-> how long nothing can be due."""
+        agenda = self._board.agenda
+        if not agenda or agenda.until is None:
+            return LONGEST_MS
+        return max(1, min(LONGEST_MS, int(agenda.seconds_to(agenda.until) * 1000) + 1))
+
     async def tick(self):
         """A moment for the tasks, and a look at the console."""
-        await asyncio.sleep_ms(TICK_MS)
-        self._ticks += 1
-        if self._board.power:
-            self._board.power.feed()
+        board = self._board
+        if self._doze and board.state == "recording" and not (board.uploads.is_busy or board.orders):
+            await self._doze.rest(self._least_ms())
+            self._ticks += TICKS_S - self._ticks % TICKS_S
+        else:
+            await asyncio.sleep_ms(TICK_MS)
+            self._ticks += 1
+        if board.power:
+            board.power.feed()
         line = self._console.line()
         if line:
-            status.log(self._board.do(line)[1])
+            status.log(board.do(line)[1])
 
     # --- recording
 
@@ -103,6 +118,7 @@ class Loop:
         self._is_full = False
         board.state = "recording"
         board.guard.begin()
+        self._doze = board.doze()
         self._note()
         status.log("session %s: %s" % (board.session.name, ", ".join([stream.name for stream in board.streams])))
 

@@ -75,6 +75,7 @@ class Board:
             self.battery = battery(config["power"]["battery"], status.log)
         schedule = config["schedule"]
         self.sleep = schedule["sleep"]
+        self._stall_ms = storage["stall_ms"]
         self.duration_s = schedule["duration_s"]
         self.power = None
         watchdog_s = config["power"]["watchdog_s"]
@@ -92,6 +93,8 @@ class Board:
         self.shipper = self.sntp = self.ble = None
         if upload:
             fixes = network.fixes(self.clock, self.spool, status.log)
+            if self.power:
+                fixes.heard = self.power.heard
             self.shipper = network.shipper(upload, secrets, self.spool, self.wifi, self._obey_mqtt, status.log, fixes)
             self.sntp = network.sntp(config["network"]["ntp"], self.wifi, fixes)
             self.ble = network.ble(upload, self.spool, self._obey_ble, self._say_state, status.log, fixes)
@@ -112,9 +115,18 @@ class Board:
         """Begin another recording. OSError: the flash does not take it."""
         facts = dict(self._facts)
         facts["planned"] = self.agenda.describe(reason) if self.agenda else {"reason": reason}
-        session = Session(self.spool, self.streams, self.clock, facts)
+        session = Session(self.spool, self.streams, self.clock, facts, self.power and self.power.fix)
         session.begin()
         self.session = session
+
+    def doze(self):
+        """-> what has the board sleep while this session records (app.doze.Doze), None: it stays awake."""
+        if self.sleep == "none":
+            return None
+        from app.doze import Doze
+
+        doze = Doze(self.power, self.streams, self._stall_ms)
+        return doze if doze.longest_ms else None
 
     def snapshot(self):
         """-> the status as a dict."""

@@ -9,13 +9,16 @@ EMPTY_ROUNDS = 50  # rings full of frames that a sensor may go on delivering whi
 
 
 class Session:
-    """Runs ``streams`` (app.parts.Stream) into ``spool``. ``facts``: what session.json says besides the streams."""
+    """Runs ``streams`` (app.parts.Stream) into ``spool``. ``facts``: what session.json says besides the streams.
+    ``fix()``: what time it is, as a clock fix or None; without it the RTC is asked.
+    """
 
-    def __init__(self, spool, streams, clock, facts):
+    def __init__(self, spool, streams, clock, facts, fix=None):
         self.spool = spool
         self.streams = streams
         self.clock = clock
         self.facts = facts
+        self._fix = fix
         self.name = None
         self.started_t_us = 0
         self._ended_t_us = None
@@ -25,7 +28,7 @@ class Session:
     def begin(self):
         """Write session.json, give the streams their writers, start the sensors and the tasks."""
         t_us = self.clock.t_us()
-        fix = rtc_fix(t_us)
+        fix = self._fix() if self._fix else rtc_fix(t_us)
         meta = dict(self.facts)
         meta["started_t_us"] = t_us
         meta["clock_fixes"] = ([fix] if fix else []) + self.clock.fixes

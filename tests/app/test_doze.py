@@ -13,10 +13,11 @@ PROGRAM = """
 import asyncio
 from app import main, status
 from app.doze import Doze
+from app.guard import Boots
 from app.power import Power
 
 async def record(board):
-    board.begin_session()
+    board.begin_session("test")
     doze = Doze(board.power, board.streams, 300)
     while board.session.seconds() < SECONDS:
         left = SECONDS - board.session.seconds()
@@ -25,7 +26,7 @@ async def record(board):
     print("@" + __import__("json").dumps({"seconds": board.session.seconds(), "failure": board.session.failure}))
 
 def run():
-    board = main._board()
+    board = main._board(Boots(), 0)
     board.power = Power({}, board.clock, status.log)
     asyncio.run(record(board))
 """
