@@ -57,7 +57,7 @@ def show(found: dict) -> None:
 
 
 def segments(folder: Path, count: int) -> list:
-    """Random segments in `folder` as the board's script wants them: [[name, [[remote name, size, sha256], ...]], ...]"""
+    """Random segments in `folder`: [[name, [[remote name, size, sha256], ...]], ...]."""
     rng = random.Random(5)
     names = []
     for number in range(count):

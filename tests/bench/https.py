@@ -72,7 +72,7 @@ async def motelog(job, ca, with_heap):
 
     spool = Folder(job["folder"], job["names"])
     heap = Heap(with_heap)
-    transport = Https(spool, url="https://127.0.0.1:%d" % job["port"], ca=ca)
+    transport = Https(spool, url=f"https://127.0.0.1:{job['port']}", ca=ca)
     shipper = Shipper(spool, transport, interval_s=1, backoff=Backoff(1, 1))
     start = ticks_us()
     left = await shipper.drain(120)
@@ -101,7 +101,7 @@ async def bare(job, ca, with_heap):
     reader = writer = asyncio.StreamReader(secure)
     for _, parts in job["names"]:
         for remote_name, size, _ in parts:
-            head = ("PUT /%s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (remote_name, size)).encode()
+            head = f"PUT /{remote_name} HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode()
             writer.write(head)
             await writer.drain()
             with open(path_of(job["folder"], remote_name), "rb") as file:
