@@ -19,6 +19,7 @@ PARTS = {
     "fleet": "simulated devices and three workers over MQTT (minutes, needs Mosquitto)",
     "https": "upload by HTTPS against a bare TLS stream",
     "pull": "wire bytes of pull beside mpremote's cp",
+    "mqtt": "the board's upload by MQTT against a bare stream and umqtt's publish",
 }
 
 

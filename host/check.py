@@ -13,6 +13,7 @@ from config import loader
 from config.model import field_errors
 from config.secrets import missing, repeated
 from config.strictjson import JSONError, parse
+from config.urls import is_loopback, split
 from host.libs import NEEDED, cache_folder, is_present, needed
 from host.planner import plan, propose, report
 
@@ -54,6 +55,8 @@ def run(args):
         for name, stream in sorted(config["streams"].items()):
             seconds = stream["segment_frames"] / stream["rate_hz"]
             print(f"  {name}: {stream['driver']} at {stream['rate_hz']} Hz, a file every {seconds:.0f} s")
+        for sentence in warnings(config):
+            print(f"  warning: {sentence}")
         report.show(config, made, Console(), with_assumptions=args.assumptions)
     return 2 if errors else 0
 
@@ -106,6 +109,14 @@ def _packages(config):
             yield f"upload.{key}", reason, "python3 deploy.py libs --from DIR (its clone), or null"
 
 
+def warnings(config):
+    """Yields a sentence for what is in order and worth knowing; `config` None: nothing."""
+    url = (((config or {}).get("upload") or {}).get("mqtt") or {}).get("url") or ""
+    scheme, _, host, _, _ = split(url)
+    if scheme == "mqtt" and not is_loopback(host):
+        yield "upload.mqtt.url: everybody on the network can read data and password (mqtts:// encrypts them)"
+
+
 def problems(config, secrets):
     """What is wrong with a configuration and secrets that a program made, one sentence each."""
     known, secret_errors = verdict(json.dumps(secrets).encode(), "secrets")
@@ -145,6 +156,7 @@ def _print_json(config, made, errors, changes):
     answer = {
         "ok": not errors,
         "errors": rows,
+        "warnings": list(warnings(config)),
         "proposal": [change.as_dict() for change in changes] if changes else None,
         "config": None if errors else config,
         "plan": made.as_dict() if made and not errors else None,

@@ -102,7 +102,7 @@ class Link:
             self._early = self._read()
             if self._early:
                 return sent
-            sent += self._write(view[sent:] if sent else view)
+            sent += self.write(view[sent:] if sent else view)
             if sent == len(view):
                 await sleep_ms(0)  # a fast link must not starve the other tasks
                 return sent
@@ -197,8 +197,8 @@ class Link:
         await sleep_ms(self._pause_ms)
         self._pause_ms = min(_PAUSE_MAX_MS, self._pause_ms * 2)
 
-    def _write(self, view):
-        """Bytes taken, 0 for none at the moment."""
+    def write(self, view):
+        """-> bytes taken, 0 for none at the moment: then exactly these have to be sent next. Does not wait."""
         try:
             count = self._stream.write(view)
         except (OSError, ValueError, MemoryError) as error:

@@ -41,10 +41,11 @@ def packet(client_id, user, password, keepalive_s, will_topic, will):
 
 def judge(answer):
     """Raises what an `answer` to CONNECT means that is not consent; b"": the broker closed at once."""
+    client = _client("", "")
     from umqtt.simple import MQTTException
 
     try:
-        _run(_client("", ""), _Wire(answer))
+        _run(client, _Wire(answer))
     except MQTTException as error:
         reason, cause = _CODES.get(error.args[0], ("refuses us (code %s)" % error.args[0], SERVER))
         raise TransportError(REFUSED, "the broker " + reason, cause) from None

@@ -83,6 +83,9 @@ class Delivery:
     def fill(self, view):
         """The next bytes: exactly as many as the view has. EOFError: a file is shorter than it should be."""
         at = 0
+        if len(view) <= self._left:  # the common case, without a new object
+            at = self._file.readinto(view)
+            self._left -= at
         while at < len(view):
             if self._head:
                 count = min(len(self._head), len(view) - at)

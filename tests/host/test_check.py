@@ -193,3 +193,13 @@ def test_a_secret_that_would_reach_the_data_set(run, edited):
     code, answer = run(file)
     assert code == 2 and [error["path"] for error in answer["errors"]] == ["device"]
     assert "hunter2" not in str(answer)
+
+
+@pytest.mark.parametrize(("url", "count"), [("mqtt://192.168.1.2", 1), ("mqtt://127.0.0.1", 0), ("mqtt://[::1]:1", 0)])
+def test_clear_text_by_mqtt_is_a_warning(run, edited, monkeypatch, capsys, url, count):
+    monkeypatch.setattr(check, "is_present", lambda package: True)
+    file = edited({"upload": {"mqtt": {"url": url}}, "streams.mic.segment_frames": 65536})
+    code, answer = run(file)
+    assert code == 0 and answer["errors"] == [] and len(answer["warnings"]) == count
+    check.run(argparse.Namespace(config=file, secrets=None, json=False))
+    assert capsys.readouterr().out.count("everybody on the network can read") == count

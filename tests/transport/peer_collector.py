@@ -23,7 +23,7 @@ class PeerCollector:
         self.count = {}
         self.states = []
         self.replies = []
-        self.silent = False
+        self.after = (0, None)  # when so many are stored, call that, once
         self._news = threading.Condition()
 
     def __enter__(self):
@@ -74,11 +74,14 @@ class PeerCollector:
             self.states.append(json.loads(message.payload)["state"])
         elif topic == "reply":
             self.replies.append(json.loads(message.payload))
-        elif not self.silent:
+        else:
             name, _, content = taken_apart(message.payload)
             self.count[name] = self.count.get(name, 0) + 1
             assert self.stored.setdefault(name, content) == content
             answer = ack(message.payload, 201 if self.count[name] == 1 else 412)
             await client.publish(self._device + "ack", answer, qos=1)
+            if self.after[1] and len(self.stored) == self.after[0]:
+                call, self.after = self.after[1], (0, None)
+                await asyncio.to_thread(call)
         with self._news:
             self._news.notify_all()

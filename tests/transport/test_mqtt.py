@@ -458,3 +458,34 @@ def test_many_names_without_a_barrier(bench):
     with Broker() as broker:
         result = bench.ship(files, broker.url)
     assert complete(files, result, broker) and result["events"] == files.acks
+
+
+def test_a_broker_that_sends_more_than_it_takes(bench):
+    async def floods(server, session):
+        await session.welcome(server)
+        await session.subscribed()
+        session.reader._transport.pause_reading()
+        while True:
+            await session.say(b"".join(publish(DEVICE + "ack", b"x", pid=pid) for pid in range(1, 400)))
+
+    files = bench.files(1, 3_000_000)
+    with Broker([floods]) as broker:
+        result = bench.ship(files, broker.url, mqtt={"max_message_kb": 4096})
+    assert complete(files, result, broker)
+    assert errors(result)[0][0] == "garbage" and "more than it waits for" in errors(result)[0][1]
+
+
+def test_nothing_is_acknowledged_before_its_last_byte_is_out(bench):
+    async def hasty(server, session):
+        await session.welcome(server)
+        await session.subscribed()
+        await session.take(5000)
+        session.reader._transport.pause_reading()
+        await session.say(b"".join(puback(pid) for pid in range(1, 9)))
+        await stall(server)
+
+    files = bench.files(1, 3_000_000)
+    with Broker() as broker:
+        broker.default = naughty.serve(hasty)
+        result = bench.ship(files, broker.url, mqtt={"max_message_kb": 4096, "ack": "broker"}, drain_s=1, timeout_s=0.3)
+    assert result["left"] == 1 and result["events"][0][:2] == ["error", "timeout"]
