@@ -92,13 +92,18 @@ class Client:
         self._parser.reset()
         await link.open()
         link.arm()
-        await link.send(self._connect)
         answer = b""
-        while len(answer) < _ANSWER_BYTES:
-            view = await link.receive()
-            if view is None:
-                break
-            answer += bytes(view)
+        try:
+            await link.send(self._connect)
+            while len(answer) < _ANSWER_BYTES:
+                view = await link.receive()
+                if view is None:
+                    break
+                answer += bytes(view)
+        except TransportError as error:
+            if error.kind != LOST:
+                raise
+            answer = b""  # closed, or reset: it means the same
         if answer[:_ANSWER_BYTES] not in (b"\x20\x02\0\0", b"\x20\x02\x01\0"):
             from . import mqtt_connect
 

@@ -50,7 +50,7 @@ def judge(answer):
         reason, cause = _CODES.get(error.args[0], ("refuses us (code %s)" % error.args[0], SERVER))
         raise TransportError(REFUSED, "the broker " + reason, cause) from None
     except (IndexError, TypeError):  # too short for umqtt
-        reason = "the broker closed the connection during CONNECT (as some do when they refuse the credentials)"
+        reason = "the broker closed the connection during CONNECT (wrong password, or no client certificate?)"
         raise TransportError(LOST, reason) from None
     except AssertionError:
         pass

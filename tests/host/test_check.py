@@ -201,5 +201,7 @@ def test_clear_text_by_mqtt_is_a_warning(run, edited, monkeypatch, capsys, url, 
     file = edited({"upload": {"mqtt": {"url": url}}, "streams.mic.segment_frames": 65536})
     code, answer = run(file)
     assert code == 0 and answer["errors"] == [] and len(answer["warnings"]) == count
-    check.run(argparse.Namespace(config=file, secrets=None, json=False))
+    parser = argparse.ArgumentParser()
+    check.add_arguments(parser)
+    check.run(parser.parse_args([str(file)]))
     assert capsys.readouterr().out.count("everybody on the network can read") == count
