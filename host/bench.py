@@ -16,6 +16,7 @@ from host.virtual.compiler import find_micropython
 
 SCRIPTS = ROOT / "tests"
 PARTS = {
+    "ble": "a segment over Bluetooth, against the modelled link's limit",
     "fleet": "simulated devices and three workers over MQTT (minutes, needs Mosquitto)",
     "https": "upload by HTTPS against a bare TLS stream",
     "pull": "wire bytes of pull beside mpremote's cp",

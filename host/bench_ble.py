@@ -1,0 +1,46 @@
+"""`deploy.py bench ble`: a segment over Bluetooth, against the most that the modelled link carries."""
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+from host.ble import Board
+from host.libs import cache_folder
+from host.virtual.radio.central import BumbleRadio
+
+INTERVAL_MS = 15
+PACKETS = 4
+LIMIT = PACKETS * 244 / (INTERVAL_MS / 1000)  # bytes per second: 244 of a packet's 251 are a notification's
+FRAMES = 60000  # 360 KB
+
+
+def measure() -> dict:
+    """{"ratio", "bytes_per_s", "limit", "wall_bytes_per_s"}. Time is the link's: connection events in which something
+    waited to be sent; by the wall, this machine's speed counts as well.
+    """
+    if not (cache_folder() / "aioble").exists():
+        raise RuntimeError("aioble is not in the cache: python3 deploy.py libs")
+    with tempfile.TemporaryDirectory(prefix="motelog-ble-") as folder:
+        return asyncio.run(_measure(Path(folder)))
+
+
+async def _measure(folder: Path) -> dict:
+    from tests.transport.ble_rig import BleRig
+
+    async with BleRig(folder, interval_ms=INTERVAL_MS, frames=FRAMES, segment_frames=1 << 17) as rig:
+        async with Board(BumbleRadio(rig.hci).transport(), rig.address) as board:
+            entries, _ = await board.waiting(0)
+            remote, size, _ = entries[1].files[0]
+            events, start = rig.air.events, time.monotonic()
+            await board.download(remote, size, folder / "part", lambda n: None)
+            seconds = (rig.air.events - events) * INTERVAL_MS / 1000
+            wall = size / (time.monotonic() - start)
+    speed = size / seconds
+    return {"ratio": round(speed / LIMIT, 3), "bytes_per_s": round(speed), "limit": round(LIMIT),
+            "wall_bytes_per_s": round(wall)}  # fmt: skip
+
+
+def show(found: dict) -> None:
+    print(f"a segment over Bluetooth: {found['ratio']} of the link's limit ({found['bytes_per_s'] / 1000:.1f} of "
+          f"{found['limit'] / 1000:.1f} kB/s; by the wall {found['wall_bytes_per_s'] / 1000:.1f})")  # fmt: skip
