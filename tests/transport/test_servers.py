@@ -135,7 +135,7 @@ def test_what_the_collector_has_does_not_travel_again(bench, collecting, identit
     url, ca = f"https://127.0.0.1:{found.port}", str(identity.ca_path)
     assert bench.ship(files, url, ca=ca)["status"]["bytes"] == 2 * BIG
     again = bench.ship(files, url, ca=ca)
-    assert again["events"] == files.acks and again["status"]["bytes"] == BIG  # only the first may have been under way
+    assert again["events"] == files.acks and again["status"]["bytes"] <= BIG  # at most the second, until its 412 comes
 
 
 def test_presigned_put_to_s3(bench, collecting, monkeypatch):
