@@ -14,15 +14,13 @@ def exists(path):
     return True
 
 
-def move(staged, target, keep):
-    """Staged file -> target, once; `keep`: what stands there now is somebody else's."""
+def move(target, keep):
+    """Put what is staged beside the target (TARGET.new) in its place, once; `keep`: what stands there now is somebody
+    else's. Within one folder a rename happens whole or not at all; between two folders LittleFS does not promise that.
+    """
+    staged = target + ".new"
     if not exists(staged):
         return
-    at = target.find("/", 1)
-    while at > 0:
-        if not exists(target[:at]):
-            os.mkdir(target[:at])
-        at = target.find("/", at + 1)
     if keep and exists(target):
         os.rename(target, target + ".before-motelog")
     try:
@@ -51,8 +49,8 @@ def complete():
         return
     with open(journal) as file:
         todo = json.load(file)
-    for staged, target, keep in todo["put"]:
-        move(STAGE + "/" + staged, target, keep)
+    for target, keep in todo["put"]:
+        move(target, keep)
     for path in todo["remove"]:
         remove(path)
     os.remove(journal)

@@ -1,6 +1,6 @@
 """One push onto one board, step by step; every step leaves a board that boots the old version or the new one whole.
 
-New files are written beside the old ones (/.motelog/000 ...), read back by their hashes, and then a journal is put in
+New files are written beside the old ones (NAME.new), read back by their hashes, and then a journal is put in
 place by one rename: that is the switch. Carrying it out is a list of renames that can be begun anew at any time: here
 at once, or by main.py at the next boot.
 """
@@ -135,7 +135,8 @@ def _try(wire: Wire, call, *args) -> None:
 
 
 def _carry_out(wire: Wire, todo: plan.Plan, stub: str, steps: Steps) -> None:
-    onboard.begin(wire)
+    files = todo.put | {plan.MANIFEST: todo.manifest}
+    onboard.begin(wire, list(files))
     done, total = 0, todo.n_bytes
 
     def progress(n: int) -> None:
@@ -143,17 +144,15 @@ def _carry_out(wire: Wire, todo: plan.Plan, stub: str, steps: Steps) -> None:
         done += n
         steps.copying(done, total)
 
-    files = todo.put | {plan.MANIFEST: todo.manifest}
-    names = {path: f"{number:03d}" for number, path in enumerate(files)}
     for path, content in files.items():
-        onboard.stage(wire, names[path], content, progress if path in todo.put else lambda _: None)
+        onboard.stage(wire, f"{path}.new", content, progress if path in todo.put else lambda _: None)
     steps.say("verifying")
-    staged = onboard.hashes(wire, [f"{onboard.STAGE}/{name}" for name in names.values()])
+    staged = onboard.hashes(wire, [f"{path}.new" for path in files])
     for path, content in files.items():
-        if staged.get(f"{onboard.STAGE}/{names[path]}") != plan.sha256(content):
+        if staged.get(f"{path}.new") != plan.sha256(content):
             raise Refused(f"{wire.port}: {path} did not arrive as it was sent: nothing was changed; push again")
     steps.say("switching to the new version")
-    moves = [[names[path], path, int(path in todo.keep)] for path in files]
+    moves = [[path, int(path in todo.keep)] for path in files]
     onboard.commit(wire, {"put": moves, "remove": todo.remove})
     onboard.complete(wire, stub)
 

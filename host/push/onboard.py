@@ -84,9 +84,9 @@ def manifest(wire: Wire) -> dict[str, str] | None:
         return None
 
 
-def stage(wire: Wire, name: str, content: bytes, progress) -> None:
-    """Write a file beside the others, in pieces."""
-    wire.run(f"from binascii import a2b_base64 as a\nf=open('{STAGE}/{name}','wb')\nw=f.write")
+def stage(wire: Wire, path: str, content: bytes, progress) -> None:
+    """Write a file in pieces."""
+    wire.run(f"from binascii import a2b_base64 as a\nf=open({path!r},'wb')\nw=f.write")
     for start in range(0, len(content), CHUNK):
         piece = content[start : start + CHUNK]
         wire.run(f"n=w(a('{base64.b64encode(piece).decode()}'))\nif n!={len(piece)}: raise OSError(28)", quiet_s=30)
@@ -94,15 +94,21 @@ def stage(wire: Wire, name: str, content: bytes, progress) -> None:
     wire.run("f.close()", quiet_s=30)
 
 
-def begin(wire: Wire) -> None:
-    """An empty folder for the new files; what an earlier push left behind, and had not committed, goes."""
-    wire.run(_BEGIN, quiet_s=30)
+def begin(wire: Wire, paths: list[str]) -> None:
+    """Folders for `paths`, and a note of what will be staged beside them; what an earlier push left behind, and had not
+    committed, goes.
+    """
+    wire.run(_CLEAN, quiet_s=60)
+    stage(wire, f"{STAGE}/staged", json.dumps(paths).encode(), lambda _: None)
+    folders = sorted({path[:at] for path in paths for at in range(1, len(path)) if path[at] == "/"})
+    for start in range(0, len(folders), 24):
+        wire.run(f"for p in {folders[start : start + 24]!r}:\n try: os.stat(p)\n except OSError: os.mkdir(p)")
 
 
 def commit(wire: Wire, journal: dict) -> None:
     """The switch: after this rename the board has the new version, whatever happens."""
     text = json.dumps(journal)
-    stage(wire, "journal.new", text.encode(), lambda _: None)
+    stage(wire, f"{STAGE}/journal.new", text.encode(), lambda _: None)
     wire.run(f"import os\nos.rename('{STAGE}/journal.new','{STAGE}/journal')", quiet_s=30)
 
 
@@ -114,7 +120,7 @@ def complete(wire: Wire, stub: str) -> None:
 def discard(wire: Wire) -> None:
     """Take back what was staged, as far as that works."""
     try:
-        wire.run(_BEGIN, quiet_s=30)
+        wire.run(_CLEAN, quiet_s=60)
     except WireError:
         pass
 
@@ -174,14 +180,21 @@ def h(paths):
         f.close()
         print(p + '=' + binascii.hexlify(s.digest()).decode())
 """
-_BEGIN = f"""
-import os
+_CLEAN = f"""
+import os, json
 try:
     os.mkdir('{STAGE}')
 except OSError as e:
     if e.errno != 17:
         raise
-for n in os.listdir('{STAGE}'):
-    if n != 'manifest':
-        os.remove('{STAGE}/' + n)
+try:
+    with open('{STAGE}/staged') as f:
+        old = json.load(f)
+except (OSError, ValueError):
+    old = []
+for p in old + ['{STAGE}/journal']:
+    try:
+        os.remove(p + '.new')
+    except OSError:
+        pass
 """

@@ -126,6 +126,15 @@ def test_nothing_is_deleted_that_is_in_conflict(console, tmp_path, capsys):
     assert (told["files"], told["known"]) == (0, 0)
 
 
+def test_a_ledger_that_the_board_has_changed_since_does_not_stop_a_pull(console, tmp_path, capsys):
+    out = tmp_path / "out"
+    pull(console, capsys, out, "--no-restart")
+    ledger = next(out.glob("*/*/ledger.json"))
+    ledger.write_text(ledger.read_text() + " ")
+    code, told = pull(console, capsys, out, "--no-restart")
+    assert code == 0 and told["files"] == 0 and not told["refused"]
+
+
 def test_a_board_whose_laptop_went_away_begins_anew(console, tmp_path, monkeypatch):
     text = link.SERVER.read_text()
     assert "SILENCE_MS = 20000" in text
