@@ -65,6 +65,7 @@ def test_tls_password_and_client_certificate(bench, certificates, authority, tmp
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(bench, certificates, tmp_path, case, words):  # noqa: F811
+    bench.heap = "1M"  # for the list of failures
     host, days = {"other host": ("example.org", {}), "expired": ("127.0.0.1", {"start": -9, "end": -2})}.get(
         case, ("127.0.0.1", {})
     )
