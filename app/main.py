@@ -77,6 +77,8 @@ class Board:
         self.sleep = schedule["sleep"]
         self._stall_ms = storage["stall_ms"]
         self.duration_s = schedule["duration_s"]
+        names = [stream.name for stream in self.streams]
+        self._trigger = schedule["trigger"] if schedule["trigger"] and schedule["trigger"]["stream"] in names else None
         self.power = None
         watchdog_s = config["power"]["watchdog_s"]
         if self.sleep != "none" or watchdog_s is not None:
@@ -115,7 +117,12 @@ class Board:
         """Begin another recording. OSError: the flash does not take it."""
         facts = dict(self._facts)
         facts["planned"] = self.agenda.describe(reason) if self.agenda else {"reason": reason}
-        session = Session(self.spool, self.streams, self.clock, facts, self.power and self.power.fix)
+        gate = None
+        if self._trigger:
+            from app.trigger import Gate
+
+            gate = Gate(self._trigger, self.streams)
+        session = Session(self.spool, self.streams, self.clock, facts, self.power and self.power.fix, gate)
         session.begin()
         self.session = session
 

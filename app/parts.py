@@ -126,6 +126,12 @@ class Stream:
         self.recorder = None
         self._writer = None
 
+    def blocks_before(self, pre_s):
+        """-> blocks that hold at least so many seconds, also when the sensor runs a twelfth too fast (config/running.py
+        holds the ring to the same number).
+        """
+        return int(-(-pre_s * self.driver.rate_hz * 13 / 12 // self._block_frames)) + 1
+
     def ring_block_s(self):
         """-> how long a block takes to fill, in seconds."""
         return self._block_frames / self.driver.rate_hz

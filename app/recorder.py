@@ -42,6 +42,22 @@ class Recorder:
         self.ring.release()
         return True
 
+    def skip(self):
+        """Let one block go unwritten, on purpose: its frames are lost to `sleep`. -> False when the ring was empty."""
+        block = self.ring.peek()
+        if block is None:
+            return False
+        for cause in range(len(CAUSES)):
+            self._count(CAUSES[cause], block.lost[cause])
+        self._count("sleep", block.n_frames)
+        self.ring.release()
+        return True
+
+    def pause(self, reason):
+        """Finish the open segment; the next block that is written begins another."""
+        if self.writer.is_open:
+            self._close(reason)
+
     def _write(self, block):
         """Bring the block's losses and frames into segments; ``_done`` says how far it came."""
         writer = self.writer

@@ -94,6 +94,10 @@ class BlockRing:
             return None
         return self._blocks[self._tail % self._n]
 
+    def at(self, i):
+        """-> the committed block that `i` older ones are in front of; there must be so many."""
+        return self._blocks[(self._tail + i) % self._n]
+
     def release(self):
         """Give the oldest block back to the producer."""
         self._tail = (self._tail + 1) % (2 * self._n)

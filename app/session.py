@@ -10,15 +10,18 @@ EMPTY_ROUNDS = 50  # rings full of frames that a sensor may go on delivering whi
 
 class Session:
     """Runs ``streams`` (app.parts.Stream) into ``spool``. ``facts``: what session.json says besides the streams.
-    ``fix()``: what time it is, as a clock fix or None; without it the RTC is asked.
+    ``fix()``: what time it is, as a clock fix or None; without it the RTC is asked. ``gate`` (app.trigger.Gate): what is
+    not around an event goes unwritten; None: everything is stored.
     """
 
-    def __init__(self, spool, streams, clock, facts, fix=None):
+    def __init__(self, spool, streams, clock, facts, fix=None, gate=None):
         self.spool = spool
         self.streams = streams
         self.clock = clock
         self.facts = facts
         self._fix = fix
+        self._gate = gate
+        self._step = gate.step if gate else _write
         self.name = None
         self.started_t_us = 0
         self._ended_t_us = None
@@ -57,13 +60,13 @@ class Session:
         while True:
             busy = False
             for stream in self.streams:
-                if stream.recorder.step():
+                if self._step(stream):
                     busy = True
             await asyncio.sleep_ms(0 if busy else 10)
 
     def is_writing(self):
         """-> whether frames that come should reach the flash now."""
-        return True
+        return self._gate is None or self._gate.is_writing()
 
     def seconds(self):
         """-> how long this session has run, or had run when it ended."""
@@ -75,6 +78,8 @@ class Session:
             task.cancel()
         await asyncio.sleep_ms(0)
         self._tasks = []
+        if self._gate:
+            self._gate.end()
         for stream in self.streams:  # all sensors stop before the first file is closed, which may take long
             self._empty(stream)
         self._ended_t_us = self.clock.t_us()
@@ -98,15 +103,20 @@ class Session:
                 step(stream)
             except Exception as error:
                 self._failed(error)
-        while stream.recorder.step():
+        while self._step(stream):
             pass
 
     def _drain(self, stream):
         for _ in range(EMPTY_ROUNDS):
-            while stream.recorder.step():
+            while self._step(stream):
                 pass
             if stream.sampler.try_drain(1) == 0:
                 break
 
     def _stop(self, stream):
         stream.sampler.stop()
+
+
+def _write(stream):
+    """Without a gate: one block of the stream is written. -> False when there was none."""
+    return stream.recorder.step()

@@ -40,15 +40,13 @@ class Active(Strict):
 class Trigger(Strict):
     """Only what is around an event is stored. What is not counts as lost to `sleep` in the ledger."""
 
-    kind: Literal["level", "rms", "motion"]
-    """`level`: a deviation from the running mean, `rms`: the root mean square of a block's deviations, of the channels
-    with the unit of the first one; `motion`: a pin that wakes the board."""
-    stream: Name | None = None
-    """The stream that is watched, for `level` and `rms`."""
-    threshold: Annotated[float, Field(ge=0.00001, le=100_000)] | None = None
-    """An event begins above it, in the stream's unit: g, deg/s, or 1 = full scale of a microphone."""
-    pin: Pin | None = None
-    """For `motion`: goes high when something moves (a sensor's interrupt, a PIR detector)."""
+    kind: Literal["level", "rms"]
+    """`level`: the largest deviation from the running mean, `rms`: the root mean square of a block's deviations, of the
+    channels with the unit of the first one."""
+    stream: Name
+    """The stream that is watched."""
+    threshold: Annotated[float, Field(ge=0.00001, le=100_000)]
+    """An event begins at it, in the stream's unit: g, deg/s, or 1 = full scale of a microphone."""
     pre_s: Annotated[float, Field(ge=0, le=60)] = 1
     """Stored from before the event; the rings must hold it."""
     hold_s: Annotated[float, Field(ge=0.1, le=3600)] = 5

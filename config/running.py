@@ -22,12 +22,11 @@ def running_errors(config, board, in_ranges):
     trigger = schedule.get("trigger")
     if trigger:
         yield from _trigger(trigger, streams)
-    is_motion = bool(trigger) and trigger.get("kind") == "motion"
-    if schedule.get("sleep") in ("light", "deep") and "windows" in schedule and not (windows or is_motion):
+    if schedule.get("sleep") in ("light", "deep") and "windows" in schedule and not windows:
         yield (
             "schedule.sleep",
             "the board never has time to sleep: it records always",
-            'schedule.windows with sleep_s, or a trigger of kind "motion"',
+            "schedule.windows, with record_s and sleep_s",
         )
     sleep = schedule.get("sleep")
     if board and sleep in ("light", "deep") and sleep not in board["sleep"]:
@@ -36,7 +35,7 @@ def running_errors(config, board, in_ranges):
     yield from _upload(config.get("upload") or {}, config.get("power"))
     battery = (config.get("power") or {}).get("battery") or {}
     pins = [("power.battery." + key, battery.get(key)) for key in ("pin", "charging_pin")]
-    for path, pin in pins + [("schedule.trigger.pin", (trigger or {}).get("pin"))]:
+    for path, pin in pins:
         if pin is not None and board and not in_ranges(pin, board["pins"]):
             yield (path, "this board has no GPIO {} to use".format(pin), "one of " + board["pins"])
     if _has(battery, "empty_mv", "full_mv") and battery["empty_mv"] >= battery["full_mv"]:
@@ -111,24 +110,9 @@ def _active(active):
 
 def _trigger(trigger, streams):
     """What is watched is there, and the rings hold what is stored from before the event."""
-    path = "schedule.trigger."
-    kind = trigger.get("kind")
-    if kind == "motion":
-        if "pin" in trigger and trigger["pin"] is None:
-            yield (path + "pin", "is missing: motion is a pin that goes high", "a GPIO")
-        for key in ("stream", "threshold"):
-            if trigger.get(key) is not None:
-                yield (path + key, "has no meaning for motion", "leave it out, or null")
-        return
-    if kind is None:
-        return
-    if trigger.get("pin") is not None:
-        yield (path + "pin", "has no meaning for {}".format(kind), "leave it out, or null")
-    if "threshold" in trigger and trigger["threshold"] is None:
-        yield (path + "threshold", "is missing", "a number above 0, in the stream's unit")
-    if "stream" in trigger and (trigger["stream"] is None or trigger["stream"] not in streams):
-        what = "is missing" if trigger["stream"] is None else "there is no stream " + shown(trigger["stream"])
-        yield (path + "stream", what, "one of {}".format(listed(sorted(streams))))
+    if "stream" in trigger and trigger["stream"] not in streams:
+        what = "there is no stream " + shown(trigger["stream"])
+        yield ("schedule.trigger.stream", what, "one of {}".format(listed(sorted(streams))))
     if "pre_s" not in trigger:
         return
     for name in sorted(streams):

@@ -56,6 +56,7 @@ class SegmentWriter:
         self._ledger = None  # running, up to the last finished segment
         self._unfinished = None  # sidecar of a closed segment that the flash did not let us finish yet
         self._seq = 0
+        self.event = None  # what the segment belongs to, for its sidecar
         self.is_open = False
         self.full = False
         self._reset(0)
@@ -317,7 +318,10 @@ class SegmentWriter:
             "clock_fixes": self._spool.clock_fixes,
             "reason": reason,
         }
-        return sidecar(self._info, segment, self._ledger, self._spool.dropped(self._info.name))
+        account = sidecar(self._info, segment, self._ledger, self._spool.dropped(self._info.name))
+        if self.event:
+            account["event"] = self.event
+        return account
 
     def _finish(self):
         """True header, hashes, sidecar of the closed segment. OSError: it stays unfinished."""
