@@ -128,7 +128,7 @@ class Board:
 
     def doze(self):
         """-> what has the board sleep while this session records (app.doze.Doze), None: it stays awake."""
-        if self.sleep == "none":
+        if self.sleep == "none" or self._trigger:  # behind a trigger's gate the rings are never empty
             return None
         from app.doze import Doze
 

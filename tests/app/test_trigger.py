@@ -37,6 +37,7 @@ def rig(folder: Path, events: list[np.ndarray], quiet_s: float, kind: str, share
     world = world_for(config, clock="virtual", imu=folder / "motion.npy")
     board = VirtualBoard(world, folder / "board")
     board.install(config=config)
+    board.config = config
     return board, [recording, spans]
 
 
@@ -72,6 +73,18 @@ def test_every_event_with_its_time_before(tmp_path, kind):
     for first, end in spans:
         assert have[first - int(PRE_S * RATE) : end].all(), (first, end)
     assert [n for n in sorted({sidecar["event"]["number"] for sidecar in sidecars})] == list(range(1, len(spans) + 1))
+
+
+def test_a_board_that_sleeps_between_windows_stays_awake_for_its_trigger(tmp_path):
+    board, _ = rig(tmp_path, shakes(2, 4), 5, "level", 0)
+    config = json.loads(json.dumps(board.config))
+    window = {"from": "00:00", "to": "24:00", "record_s": 12, "sleep_s": 30}
+    config["schedule"] |= {"duration_s": None, "windows": [window], "sleep": "light"}
+    board.install(config=config)
+    said = asyncio.run(talk(board, [(lambda s: s.get("state") == "sleeping", "exit")], 60))
+    assert said[-1]["state"] == "done"
+    account, _ = stored(board)
+    assert account["expected"] == account["stored"] + sum(account["lost"].values())
 
 
 def test_the_share_of_pieces_without_an_event(tmp_path):
