@@ -80,6 +80,7 @@ def test_a_board_that_sleeps_between_windows_stays_awake_for_its_trigger(tmp_pat
     config = json.loads(json.dumps(board.config))
     window = {"from": "00:00", "to": "24:00", "record_s": 12, "sleep_s": 30}
     config["schedule"] |= {"duration_s": None, "windows": [window], "sleep": "light"}
+    board.world["rtc"] = 1796083200  # midnight
     board.install(config=config)
     said = asyncio.run(talk(board, [(lambda s: s.get("state") == "sleeping", "exit")], 60))
     assert said[-1]["state"] == "done"
