@@ -151,6 +151,8 @@ class Loop:
         """A recording has gone wrong: its files are closed, and the board starts anew, at once or after a pause."""
         board = self._board
         if why == "stuck" and not board.has_room():
+            if board.duration_s is not None:  # a recording of a set length counts its losses to the end
+                return
             await self._end("flash full")
             self._is_full = True  # no new start makes room
             return

@@ -110,8 +110,9 @@ class Board:
         forget("app.timetable")
 
     def has_room(self):
-        """-> whether the flash takes a segment of every stream."""
-        return self.spool.free(sum([stream.info.segment_bytes() for stream in self.streams]))
+        """-> whether the flash takes a segment of every stream, or can make room for it."""
+        n_bytes = sum([stream.info.segment_bytes() for stream in self.streams])
+        return self.spool.drop_oldest or self.spool.space.fits(n_bytes)
 
     def begin_session(self, reason):
         """Begin another recording. OSError: the flash does not take it."""

@@ -74,3 +74,14 @@ def test_a_boot_loop_ends_in_safe_mode(tmp_path):
     assert any("the board is in safe mode" in line for line in board.log)
     said = asyncio.run(talk(board, [(recording(2), "exit")]))
     assert said[-1]["state"] == "done"
+
+
+def test_a_full_flash_ends_the_recording_and_the_board_waits_for_room(tmp_path):
+    board = make(tmp_path, motion_only(storage={"max_kb": 64, "when_full": "stop"}, stops={"stuck_s": 5}))
+    said = asyncio.run(talk(board, [(state("waiting"), "exit")]))
+    assert said[-1]["state"] == "done"
+    (files,) = sessions(board.files()).values()
+    ledger = json.loads(files["ledger.json"])
+    account = ledger["streams"]["imu"]
+    assert ledger["reason"] == "flash full" and account["lost"]["flash"] < 12 * 110
+    assert account["expected"] == account["stored"] + sum(account["lost"].values())
