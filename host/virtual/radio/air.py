@@ -18,15 +18,15 @@ SUPERVISION_TIMEOUT = hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
 
 
 class Air(LocalLink):
-    """See the module. `sent`: called with (controller, PDU) once the other side has a PDU. `events`, `packets_sent`:
-    connection events and data packets so far.
+    """See the module. `sent`: of each peripheral, called with each PDU once the other side has it. `events`,
+    `packets_sent`: connection events and data packets so far.
     """
 
     def __init__(self, interval_ms: float = 0, packets: int = 4):
         super().__init__()
         self.interval_s, self.packets = interval_ms / 1000, packets
-        self.sent = {}  # controller -> function(pdu)
-        self.stalled = False  # a central that takes nothing any more, on a link that stays up
+        self.sent = {}  # a peripheral's controller -> function(pdu)
+        self.stalled = False  # centrals take nothing any more, but the link stays up and carries what they send
         self.events = self.packets_sent = 0
         self._cut_in: int | None = None
         self._queues: dict[tuple, deque] = {}
@@ -88,10 +88,10 @@ class Air(LocalLink):
             await asyncio.sleep(max(0.0, due - loop.time()))
             if self.stalled:
                 await asyncio.sleep(0.01)
-                continue
             self.events += 1
             for key, queue in list(self._queues.items()):
-                self._deliver(*key, queue)
+                if not (self.stalled and key[0] in self.sent):
+                    self._deliver(*key, queue)
 
     def _deliver(self, sender: Controller, destination, queue: deque) -> None:
         left = self.packets if self.interval_s else len(queue) * 100
