@@ -6,6 +6,9 @@ import gc
 import json
 import sys
 
+MOST_TYPED = 256
+LONGEST_LINE = 16384  # `reconfigure` with a configuration as long as a file may be
+
 
 def log(text):
     """Print a log line."""
@@ -61,19 +64,28 @@ def show(status):
 
 
 class Console:
-    """Command lines from standard input, taken without ever waiting for one."""
+    """Command lines from standard input, taken without ever waiting for one: not for the rest of a line, either."""
 
     def __init__(self):
         import select
 
         self._poller = select.poll()
         self._poller.register(sys.stdin, select.POLLIN)
+        self._typed = bytearray()
 
     def line(self):
         """-> the next complete command line without its end, or None. The end of the input is no command."""
-        for _ in self._poller.ipoll(0):
-            text = sys.stdin.readline()
-            if text:
-                return text.strip()
-            self._poller.unregister(sys.stdin)
+        for _ in range(MOST_TYPED):  # that many characters a call, so that an endless input starves nobody
+            if not self._poller.poll(0):
+                break
+            char = sys.stdin.read(1)
+            if not char:
+                self._poller.unregister(sys.stdin)
+            elif char in "\r\n":
+                line = self._typed.decode().strip()
+                self._typed = bytearray()
+                if line:
+                    return line
+            elif char >= " " and len(self._typed) < LONGEST_LINE:
+                self._typed.extend(char.encode())
         return None

@@ -60,9 +60,8 @@ def main(argv: list[str]) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     """Import the command's file and call it."""
     module, summary = COMMANDS[name]
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that started us in the background wants it so
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # what SIGTERM calls
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for a job in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminated)
     try:
         command = importlib.import_module(f"host.{module}")
