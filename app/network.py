@@ -110,14 +110,14 @@ def ble(upload, spool, do, state, log, fixes):
     if options is None:
         return None
     try:
-        from transport.ble import Ble
+        from transport.ble import ANSWER_BYTES, Ble
     except ImportError as error:  # "no module named 'bluetooth'", "... 'aioble'"
         log("upload.ble: %s; aioble comes from `deploy.py libs`, bluetooth with the firmware" % error)
         return None
     return Ble(
         spool,
         name=options["name"] or spool.device,
-        answer_bytes=options["answer_bytes"],
+        answer_bytes=options["answer_bytes"] or ANSWER_BYTES,
         advertise_ms=options["advertise_ms"],
         pairing=options["pairing"],
         do=do,

@@ -272,7 +272,7 @@ class Ble(Strict):
     pairing: bool = False
     """Only over an encrypted link, which the other side must pair for (firmware with NimBLE)."""
     answer_bytes: Annotated[int, Field(ge=256, le=32_768)] | None = None
-    """Longest answer, kept in RAM: longer ones are faster; null = what the firmware bears, 2048 or 16384."""
+    """Longest answer: longer ones are faster; null = what the firmware bears, 2048 (RP2, in RAM) or 16384."""
     advertise_ms: Annotated[int, Field(ge=20, le=10_240)] = 500
     """Time between two advertisements: longer ones take less current and are found later."""
 

@@ -12,35 +12,52 @@ from host.virtual.radio.central import BumbleRadio
 INTERVAL_MS = 15
 PACKETS = 4
 LIMIT = PACKETS * 244 / (INTERVAL_MS / 1000)  # bytes per second: 244 of a packet's 251 are a notification's
-FRAMES = 60000  # 360 KB
+FRAMES = 60_000  # 360 KB
+HEAP_FRAMES = 170_000  # 1.02 MB
+HEAP_LIMIT = 24 * 1024
 
 
 def measure() -> dict:
-    """{"ratio", "bytes_per_s", "limit", "wall_bytes_per_s"}. Time is the link's: connection events in which something
-    waited to be sent; by the wall, this machine's speed counts as well.
+    """{"ratio", "bytes_per_s", "limit", "wall_bytes_per_s", "heap"}. Time is the link's: connection events in which
+    something waited to be sent; by the wall, this machine's speed counts as well. `heap`: the most in use for it.
     """
     if not (cache_folder() / "aioble").exists():
         raise RuntimeError("aioble is not in the cache: python3 deploy.py libs")
     with tempfile.TemporaryDirectory(prefix="motelog-ble-") as folder:
-        return asyncio.run(_measure(Path(folder)))
+        return asyncio.run(_speed(Path(folder, "speed"))) | asyncio.run(_heap(Path(folder, "heap")))
 
 
-async def _measure(folder: Path) -> dict:
+async def _speed(folder: Path) -> dict:
     from tests.transport.ble_rig import BleRig
 
-    async with BleRig(folder, interval_ms=INTERVAL_MS, frames=FRAMES, segment_frames=1 << 17) as rig:
-        async with Board(BumbleRadio(rig.hci).transport(), rig.address) as board:
-            entries, _ = await board.waiting(0)
-            remote, size, _ = entries[1].files[0]
-            events, start = rig.air.events, time.monotonic()
-            await board.download(remote, size, folder / "part", lambda n: None)
-            seconds = (rig.air.events - events) * INTERVAL_MS / 1000
-            wall = size / (time.monotonic() - start)
+    async with BleRig(folder, interval_ms=INTERVAL_MS, frames=FRAMES, segment_frames=1 << 18) as rig:
+        events, start = rig.air.events, time.monotonic()
+        size = await _download(rig)
+        seconds = (rig.air.events - events) * INTERVAL_MS / 1000
+        wall = size / (time.monotonic() - start)
     speed = size / seconds
     return {"ratio": round(speed / LIMIT, 3), "bytes_per_s": round(speed), "limit": round(LIMIT),
             "wall_bytes_per_s": round(wall)}  # fmt: skip
 
 
+async def _heap(folder: Path) -> dict:
+    from tests.transport.ble_rig import BleRig
+
+    async with BleRig(folder, frames=HEAP_FRAMES, segment_frames=1 << 18, heap=True) as rig:
+        await _download(rig)
+        return {"heap": (await rig.fresh())["heap"]}
+
+
+async def _download(rig) -> int:
+    """The board's segment. -> its bytes"""
+    async with Board(BumbleRadio(rig.hci).transport(), rig.address) as board:
+        entries, _ = await board.waiting(0)
+        remote, size, _ = entries[1].files[0]
+        await board.download(remote, size, rig.folder / "part", lambda n: None)
+        return size
+
+
 def show(found: dict) -> None:
     print(f"a segment over Bluetooth: {found['ratio']} of the link's limit ({found['bytes_per_s'] / 1000:.1f} of "
-          f"{found['limit'] / 1000:.1f} kB/s; by the wall {found['wall_bytes_per_s'] / 1000:.1f})")  # fmt: skip
+          f"{found['limit'] / 1000:.1f} kB/s; by the wall {found['wall_bytes_per_s'] / 1000:.1f})\n"
+          f"heap to ship a 1 MB segment: {found['heap']} bytes of at most {HEAP_LIMIT}")  # fmt: skip

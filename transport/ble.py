@@ -3,14 +3,13 @@
 Any MCUmgr client reads the board (docs/ble.md). The board never knows who listens and sends nothing unasked: the
 other side asks for a piece, asks for the next one, and acknowledges what it has. So a connection may be cut anywhere.
 
-Three things bound the RAM: one buffer for one answer, one for requests, and that an answer is finished before the
-next request is looked at. NimBLE says ENOMEM when its buffers are full, then we wait; BTstack (RP2) queues everything
-on the heap, therefore its answers are small.
+Three things bound the RAM: a buffer of 2 KB, through which the files in long answers pass, one for requests, and that
+an answer is finished before the next request is looked at. NimBLE says ENOMEM when its buffers are full, then we wait;
+BTstack (RP2) queues everything on the heap, therefore its answers are small.
 """
 
 import asyncio
 import errno
-import gc
 import struct
 import sys
 from time import ticks_diff, ticks_ms
@@ -28,6 +27,9 @@ MTU = 247  # one notification fills one packet of the link layer: 251 bytes less
 NO_MTU = 23  # until the central has asked for more
 COMPANY = 0xFFFF  # of the advertised state: nobody's (Bluetooth SIG, "Assigned Numbers")
 MAX_NAME_BYTES = 28  # what a scan response holds
+BUFFER_BYTES = 2048  # the longest answer without a file
+ANSWER_BYTES = 2048 if sys.platform == "rp2" else 16384  # the longest with one: what the port's stack bears
+LEAST_ANSWER_BYTES = 256
 
 PIECE_MS = 1000  # the rest of a request comes within this time, or it is forgotten
 STALL_MS = 10000  # a central that takes nothing for so long is dropped
@@ -44,18 +46,6 @@ class Stalled(Exception):
     """The central does not take what it asked for."""
 
 
-def answer_buffer(n):
-    """-> a buffer for answers: n bytes; None: what this port's Bluetooth stack bears, but no more than a sixth of the
-    heap that is left.
-    """
-    if n is None:
-        gc.collect()
-        n = 2048 if sys.platform == "rp2" else 16384
-        while n > 1024 and 6 * n > gc.mem_free():
-            n //= 2
-    return bytearray(n)
-
-
 class Ble:
     """Serves one central at a time, for ever (`run`, one task). What it allocates for good, it allocates here.
 
@@ -69,7 +59,7 @@ class Ble:
         spool,
         *,
         name,
-        answer_bytes=None,
+        answer_bytes=ANSWER_BYTES,
         advertise_ms=500,
         pairing=False,
         do=None,
@@ -85,10 +75,13 @@ class Ble:
         self._state = state
         self._window = window
         self._log = log
-        self._buffer = answer_buffer(answer_bytes)
-        self._device = Device(spool, answer_bytes=len(self._buffer), do=do, state=state, fixes=fixes)
+        self._buffer = bytearray(BUFFER_BYTES)
+        self._answer_bytes = answer_bytes
+        self._unproven = 0  # bytes of the latest answer, until the next request shows that it has arrived
+        self._device = Device(spool, answer_bytes=answer_bytes, do=do, state=state, fixes=fixes)
+        self._files = Files(spool, answer_bytes)
         handlers = self._device.handlers()
-        handlers.update(Files(spool).handlers())
+        handlers.update(self._files.handlers())
         self._server = smp.Server(self._buffer, handlers)
         self._assembler = smp.Assembler()
         self._characteristic = None
@@ -196,6 +189,7 @@ class Ble:
         except Stalled:
             self.last_error = "the other side took nothing for %d s: disconnected" % (STALL_MS // 1000)
         finally:
+            self._fit(False)
             await self._disconnect(connection)
             # now, not when the next one is there: its first request may have come before we see that it is
             self._characteristic.read()
@@ -219,7 +213,8 @@ class Ble:
                 request = assembler.request()
                 if request:
                     self.requests += 1
-                    await self._send(connection, await self._server.answer(request))
+                    self._fit(True)
+                    await self._send(connection, *await self._server.answer(request))
                     idle_since = ticks_ms()
                     continue
                 try:
@@ -230,27 +225,59 @@ class Ble:
                     if ticks_diff(ticks_ms(), idle_since) > IDLE_MS:
                         return
 
-    async def _send(self, connection, n):
-        """Notify the answer of n bytes in pieces; they stay in order, and none is cut."""
+    def _fit(self, has_arrived):
+        """How long the next answers may be: half as long when the latest may not have arrived, for no link would hold
+        until a too long one is over; then longer again, little by little.
+        """
+        files = self._files
+        if has_arrived:
+            files.limit = min(self._answer_bytes, files.limit + LEAST_ANSWER_BYTES)
+        elif self._unproven > files.limit // 2:
+            files.limit = max(LEAST_ANSWER_BYTES, files.limit // 2)
+        self._unproven = 0
+
+    async def _send(self, connection, n, file, rest):
+        """Notify an answer in pieces: n bytes of the buffer, then `rest` bytes of the file; they stay in order, and
+        none is cut.
+        """
+        self._unproven = n + rest
         view = memoryview(self._buffer)
         at = 0
+        try:
+            while at < n or rest:
+                piece = (connection.mtu or NO_MTU) - 3
+                if n - at < piece and rest:
+                    view[: n - at] = view[at:n]
+                    n -= at
+                    at = 0
+                    got = file.readinto(view[n : min(n + rest, BUFFER_BYTES)])
+                    if not got:
+                        raise OSError(errno.EIO)
+                    n += got
+                    rest -= got
+                    continue
+                await self._notify(connection, view[at : min(n, at + piece)])
+                at = min(n, at + piece)
+        finally:
+            if file:
+                file.close()
+        self.sent_bytes += self._unproven
+
+    async def _notify(self, connection, piece):
+        """Send a piece as soon as the stack has room for it."""
         since = ticks_ms()
-        while at < n:
-            end = min(n, at + (connection.mtu or NO_MTU) - 3)
+        while True:
             try:
-                self._characteristic.notify(connection, view[at:end])
+                self._characteristic.notify(connection, piece)
+                break
             except OSError as error:
                 if error.errno != errno.ENOMEM:
                     raise aioble.DeviceDisconnectedError() from None
-                self.full += 1
-                if ticks_diff(ticks_ms(), since) > STALL_MS:
-                    raise Stalled() from None
-                await asyncio.sleep_ms(ENOMEM_MS)
-                continue
-            at = end
-            since = ticks_ms()
-            await asyncio.sleep_ms(0)
-        self.sent_bytes += n
+            self.full += 1
+            if ticks_diff(ticks_ms(), since) > STALL_MS:
+                raise Stalled()
+            await asyncio.sleep_ms(ENOMEM_MS)
+        await asyncio.sleep_ms(0)
 
     async def _disconnect(self, connection):
         if not connection.is_connected():

@@ -74,11 +74,6 @@ class Writer:
             for member in value:
                 self.value(member)
 
-    def skip(self, n):
-        """Leave n bytes for the caller to fill. -> where they begin."""
-        at = self._claim(n)
-        return at
-
     def _string(self, major, data):
         self.head(major, len(data))
         at = self._claim(len(data))

@@ -78,10 +78,11 @@ class Assembler:
 
 
 class Server:
-    """Answers requests in `buffer`, which holds one answer. `handlers`: {(group, command): handler}.
+    """Answers requests in `buffer`. `handlers`: {(group, command): handler}.
 
     A handler is `await handler(op, request, out)`: the request's map as a dict, a cbor.Writer for the answer's map.
-    It raises Error, or ValueError or KeyError for a request that makes no sense, OSError when the flash fails.
+    It raises Error, or ValueError or KeyError for a request that makes no sense, OSError when the flash fails. Where an
+    answer ends with a piece of a file, it returns (open file, bytes of it) instead of writing them.
     """
 
     def __init__(self, buffer, handlers):
@@ -89,17 +90,20 @@ class Server:
         self._handlers = handlers
 
     async def answer(self, message):
-        """-> bytes of the answer to a whole request, which then stands in the buffer."""
+        """-> (bytes of the answer to a whole request that stand in the buffer, file, bytes of it that come behind
+        them). Without file None and 0; who sends the answer closes it.
+        """
         op, flags, _, group, sequence, command = struct.unpack(">BBHHBB", message[:HEADER_BYTES])
         version = op >> 3 & 3
         out = cbor.Writer(self.buffer, HEADER_BYTES)
+        file, rest = None, 0
         try:
             if version > V2:
                 raise Error(TOO_NEW)
             handler = self._handlers.get((group, command))
             if handler is None:
                 raise Error(NOT_SUPPORTED)
-            await handler(op & 7, cbor.loads(message[HEADER_BYTES:]), out)
+            file, rest = await handler(op & 7, cbor.loads(message[HEADER_BYTES:]), out) or (None, 0)
         except Error as error:
             self._refuse(error, version, group)
         except cbor.Full:
@@ -114,9 +118,9 @@ class Server:
             self._end = out.at
         answer_op = (op & 7) + 1 | min(version, V2) << 3
         struct.pack_into(
-            ">BBHHBB", self.buffer, 0, answer_op, 0, self._end - HEADER_BYTES, group, sequence, command
+            ">BBHHBB", self.buffer, 0, answer_op, 0, self._end + rest - HEADER_BYTES, group, sequence, command
         )
-        return self._end
+        return self._end, file, rest
 
     def _refuse(self, error, version, group):
         out = cbor.Writer(self.buffer, HEADER_BYTES)

@@ -16,15 +16,20 @@ GROUP = 8
 SLICE_BYTES = 2048  # read at once; then others have their turn: 1 to 2 ms on a board's flash
 INDEX = "/index"
 _INDEX_BYTES = 4096
+_HEAD_BYTES = 3  # of a byte string of up to 64 KB
 
 BAD_NAME, NOT_FOUND, READ_FAILED, BEYOND_END, NO_SUCH_HASH, READ_ONLY = 2, 3, 7, 12, 13, 15  # FS_MGMT_ERR_...
 
 
 class Files:
-    """Handlers of the group. Each opens the file anew: nothing is kept between requests."""
+    """Handlers of the group. Each opens the file anew: nothing is kept between requests.
 
-    def __init__(self, spool):
+    `limit`: bytes of the longest answer to a download.
+    """
+
+    def __init__(self, spool, limit):
         self._spool = spool
+        self.limit = limit
 
     def handlers(self):
         return {
@@ -40,7 +45,8 @@ class Files:
         if op != smp.READ:
             raise smp.Error(smp.DENIED, READ_ONLY)
         off = _count(request["off"])
-        with await self._open(request["name"]) as file:
+        file = await self._open(request["name"])
+        try:
             size = _seek_within(file, off)
             out.head(cbor.MAP, 2 if off else 3)
             out.value("off")
@@ -49,17 +55,12 @@ class Files:
                 out.value("len")
                 out.value(size)
             out.value("data")
-            n = min(size - off, out.room() - 5)
+            n = min(size - off, self.limit - out.at - _HEAD_BYTES)
             out.head(cbor.BYTES, n)
-            at = out.skip(n)
-            view = memoryview(out.buffer)
-            end = at + n
-            while at < end:
-                got = file.readinto(view[at : min(at + SLICE_BYTES, end)])
-                if not got:
-                    raise smp.Error(smp.UNKNOWN, READ_FAILED)
-                at += got
-                await asyncio.sleep_ms(0)
+        except BaseException:
+            file.close()
+            raise
+        return file, n
 
     async def _length(self, op, request, out):
         """{"name"} -> {"len"}"""
@@ -104,22 +105,23 @@ class Files:
             raise smp.Error(smp.NO_ENTRY, NOT_FOUND) from None
 
     async def _index(self, name):
-        """-> lines `<bytes> <SHA-256> /<remote name>`; the last one names the next page if there is one: `/index/20`
-        begins with the 20th name that waits.
+        """-> lines `<bytes> <SHA-256> /<remote name>`, in a bytearray; the last one names the next page if there is
+        one: `/index/20` begins with the 20th name that waits.
         """
         first = int(name[len(INDEX) + 1 :] or 0)
-        text = ""
+        text = bytearray()
         at = 0
         for name, _ in self._spool.waiting():
             await asyncio.sleep_ms(0)
             if at >= first:
                 lines = ["%d %s /%s\n" % (size, sha256, remote) for remote, size, sha256 in parts(self._spool, name)]
-                lines = "".join(lines)
-                if len(text) + len(lines) > _INDEX_BYTES:
-                    return (text + "more: %s/%d\n" % (INDEX, at)).encode()
-                text += lines
+                if len(text) + sum([len(line) for line in lines]) > _INDEX_BYTES:
+                    text.extend(("more: %s/%d\n" % (INDEX, at)).encode())
+                    break
+                for line in lines:
+                    text.extend(line.encode())
             at += 1
-        return text.encode()
+        return text
 
 
 def parts(spool, name):

@@ -78,7 +78,7 @@ def ram(config: dict, board: Board) -> Ram:
         "spool and session": SPOOL + SESSION * len(streams),
         "upload": UPLOAD if upload else 0,
         "TLS": TLS if uses_tls(upload) else 0,
-        "BLE": (upload["ble"].get("answer_bytes") or 2048) + 12_000 if upload.get("ble") else 0,
+        "BLE": 14_000 if upload.get("ble") else 0,
         "working room": WORKING,
     }
     return Ram({what: n for what, n in purposes.items() if n}, Range.of(board.figures.heap_kb) * 1024.0)

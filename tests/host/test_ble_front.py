@@ -106,6 +106,28 @@ def test_cuts_at_any_point_lose_nothing_and_move_nothing_twice(tmp_path, seed):
     assert not [path for path in (tmp_path / "parts").rglob("*") if path.is_file()]
 
 
+def test_a_link_that_never_holds_for_a_whole_answer_brings_everything(tmp_path):
+    """It breaks after 60 packets, connecting included; a long answer alone has 68."""
+
+    async def cut(air):
+        while True:
+            air.cut_after(60)
+            while air.is_to_cut:
+                await asyncio.sleep(0.005)
+
+    async def scenario():
+        async with BleRig(tmp_path, frames=6000, segment_frames=8192) as rig, collector(tmp_path, rig.hci) as front:
+            board = await found(front)
+            cutting = asyncio.create_task(cut(rig.air))
+            async with asyncio.timeout(60):
+                assert await front.fetch(board)
+            cutting.cancel()
+
+    asyncio.run(scenario())
+    (stream,) = clean(tmp_path / "out")
+    assert stream["stored"] == stream["expected"] == 6016
+
+
 def test_a_half_fetched_file_goes_on_and_a_wrong_half_does_not(tmp_path):
     async def scenario():
         async with BleRig(tmp_path, frames=5000, segment_frames=8192) as rig, collector(tmp_path, rig.hci) as front:

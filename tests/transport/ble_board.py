@@ -78,9 +78,9 @@ async def main(scenario):
         def offer(self, *fix):
             said.append(fix)
 
-    ble = Ble(spool, name="wrist-01", do=do, fixes=Fixes(), state=lambda: "recording", **scenario.get("ble", {}))
     gc.collect()
     idle_heap = gc.mem_alloc()
+    ble = Ble(spool, name="wrist-01", do=do, fixes=Fixes(), state=lambda: "recording", **scenario.get("ble", {}))
     watch = Watch()
     tasks = [asyncio.create_task(ble.run()), asyncio.create_task(watch.run(scenario.get("heap")))]
     poller = select.poll()

@@ -100,7 +100,7 @@ def test_rubbish_does_not_stay():
 def answer(message, handler, n=64):
     buffer = bytearray(n)
     server = smp.Server(buffer, {(64, 2): handler})
-    return bytes(buffer[: asyncio.run(server.answer(message))])
+    return bytes(buffer[: asyncio.run(server.answer(message))[0]])
 
 
 def test_errors_have_their_codes():
