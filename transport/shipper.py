@@ -138,7 +138,9 @@ class Shipper:
         return self._names.pop(0)
 
     def _answered(self, name, stored):
-        """The transport has an answer for `name`."""
+        """The transport has an answer for `name`, perhaps from before this round's names were looked up."""
+        if name in self._names:
+            self._names.remove(name)
         if stored:
             self._spool.acknowledge(name)
             self.acknowledged += 1

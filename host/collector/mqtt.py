@@ -76,6 +76,8 @@ class MqttFront:
         largest = self._ingest.max_bytes + MAX_LINE_BYTES + (1 << 20)  # data, manifest, and a sidecar with the topic
         client = self._broker.client(receive_maximum=self._in_flight, max_packet=largest)
         client._client.manual_ack_set(True)  # paho's: aiomqtt has no door to it
+        # A link that breaks while we subscribe is told by the subscription; asyncio would print a traceback besides.
+        client._disconnected.add_done_callback(lambda broken: broken.cancelled() or broken.exception())
         return client
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:

@@ -163,6 +163,21 @@ def test_refused_name_gets_its_turn_after_the_others_when_these_fail_first():
     assert transport.refused == {}
 
 
+def test_bug_an_answer_that_came_while_connecting_was_told_twice():
+    """Names are looked up first, then the connection is made: what the other side says there may concern them."""
+
+    class Early(Transport):
+        async def ship(self, take, answered):
+            answered("b", True)
+            await super().ship(take, answered)
+
+    spool = Spool("a", "b", "c")
+    shipper = Shipper(spool, Early(spool), interval_s=0.01, backoff=Backoff(0.001, 0.004))
+    assert asyncio.run(shipper.drain(5)) == 0
+    assert spool.log == ["ack b", "put a", "ack a", "put c", "ack c"], spool.log
+    assert shipper.acknowledged == 3
+
+
 def test_back_off_after_each_failure_and_short_again_after_a_success():
     calls = []
 
