@@ -6,6 +6,7 @@ the repository's code and records at once.
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import threading
@@ -54,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # by nohup: the board's process is to hear its hang-up
+        signal.signal(signal.SIGHUP, lambda *_: None)
     try:
         if not FLASH_KB[0] <= args.flash_kb <= FLASH_KB[1]:
             raise UserError(f"--flash-kb {args.flash_kb}: from {FLASH_KB[0]} to {FLASH_KB[1]}")

@@ -45,6 +45,7 @@ class VirtualBoard:
         self._again_us: int | None = None  # of the world's time until it starts by itself
         self._life = self.workdir / "life.json"
         self._environment: dict[str, str] = {}
+        self._lifeline: Lifeline | None = None
 
     def install(
         self, *, config: dict | None = None, secrets: dict | None = None, files: dict[str, bytes] | None = None
@@ -109,7 +110,11 @@ class VirtualBoard:
         _compile_port(port, self.micropython)
         world = self.workdir / "world.json"
         world.write_text(json.dumps(self.world | ({"life": str(self._life)} if outlives else {})))
-        return os.environ | {"MICROPYPATH": f"{port}:.frozen", "MOTELOG_WORLD": str(world)}
+        if self._lifeline is None:
+            self._lifeline = Lifeline()
+        return os.environ | {
+            "MICROPYPATH": f"{port}:.frozen", "MOTELOG_WORLD": str(world), "MOTELOG_LIFELINE": self._lifeline.name,
+        }  # fmt: skip
 
     async def lines(self) -> AsyncIterator[str]:
         """What the board prints, line by line, until it ends for good."""
@@ -169,6 +174,20 @@ class VirtualBoard:
     def files(self) -> dict[str, bytes]:
         """{"/name": content} of all files on the flash."""
         return image.read_tree(self.image, self.block_size)
+
+
+class Lifeline:
+    """A pseudo terminal that the board's process takes for its controlling terminal (port/hardware.py). Linux closes
+    our end when this process ends, however it ends, and then hangs up: the board ends, too, even in a busy loop.
+    """
+
+    def __init__(self):
+        self._end, theirs = os.openpty()
+        self.name = os.ttyname(theirs)
+        os.close(theirs)
+
+    def __del__(self):
+        os.close(self._end)
 
 
 @functools.lru_cache(1)

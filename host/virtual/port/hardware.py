@@ -24,6 +24,9 @@ class Board:
 
     def __init__(self, path):
         self.host = vfs.VfsPosix()
+        lifeline = os.getenv("MOTELOG_LIFELINE")
+        if lifeline:  # a process that leads a session and opens a terminal is told, by SIGHUP, when that goes
+            self.host.open(lifeline, "rb").close()
         with self.host.open(path, "r") as file:
             self.world = json.load(file)
         self.port = self.world.get("port", "esp32")

@@ -85,7 +85,8 @@ def serve(raw):
 
 def _byte():
     """The next byte; timers and interrupts happen meanwhile."""
-    _poll.poll(-1)
+    if not _poll.poll(0):
+        _poll.poll(-1)
     if not _in.readinto(_one):
         sys.exit(0)  # the launcher is gone
     return _one[0]
@@ -132,9 +133,7 @@ def _raw_paste():
     source = bytearray()
     left = WINDOW
     while True:
-        if not _in.readinto(_one):
-            sys.exit(0)  # the launcher is gone
-        c = _one[0]
+        c = _byte()
         if c == CTRL_C:
             _out.write(b"\x04\x04\r\nKeyboardInterrupt: \r\n\x04")
             return False
