@@ -2,6 +2,7 @@
 
     start                 record (again)
     stop                  end the recording; the program goes on: uploads, commands
+    pause                 the same, and begin another after two minutes: for a laptop that might be gone by then
     label TEXT            mark this instant of the recording
     label-start TEXT      ... or the beginning
     label-end TEXT        ... and the end of what TEXT names
@@ -44,9 +45,9 @@ class Control:
                 return False, "the flash does not take it: %s" % error
             except MemoryError:
                 return False, "there is not enough memory for that now; it may be after stop"
-        if name not in ("start", "stop", "status", "reboot", "safe-mode", "exit"):
-            return False, "unknown command %r; there are: start, stop, label TEXT, label-start TEXT, label-end TEXT, " \
-                "status, reconfigure {json}, reboot, safe-mode, exit" % name[:32]  # fmt: skip
+        if name not in ("start", "stop", "pause", "status", "reboot", "safe-mode", "exit"):
+            return False, "unknown command %r; there are: start, stop, pause, label TEXT, label-start TEXT, " \
+                "label-end TEXT, status, reconfigure {json}, reboot, safe-mode, exit" % name[:32]  # fmt: skip
         if rest:
             return False, "%s takes nothing behind it" % name
         if name == "status":
@@ -62,6 +63,7 @@ class Control:
         return True, {
             "start": "the recording begins",
             "stop": "the recording ends",
+            "pause": "the recording ends for two minutes",
             "reboot": "the board starts anew",
             "safe-mode": "the board goes into safe mode",
             "exit": "the program ends",

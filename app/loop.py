@@ -10,6 +10,7 @@ TICKS_S = 10  # ticks per second
 LONGEST_MS = 60000
 RETRY_S = 5  # between two attempts to begin a session on a flash that has no room for it
 BATTERY_S = 10  # between two looks at the battery
+PAUSE_S = 120  # `pause` lasts so long
 GOOD_S = 60  # a start that ran so long was a good one
 ALWAYS = (0, 0)  # the slot of a board without a schedule ...
 BY_HAND = (1, 1)  # ... and of a recording that `start` began outside of its hours
@@ -25,6 +26,7 @@ class Loop:
         self._board = board
         self._console = status.Console()
         self._wanted = True  # False after `stop`
+        self._resume_us = None  # when a `pause` is over
         self._by_hand = False
         self._slot = None  # that is being recorded
         self._is_full = False  # the flash had no room for another segment
@@ -94,6 +96,9 @@ class Loop:
         """-> the slot to record now, or None."""
         agenda = self._board.agenda
         slot = agenda.look() if agenda else ALWAYS
+        if self._resume_us is not None and self._board.clock.t_us() >= self._resume_us:
+            self._resume_us = None
+            self._wanted = True
         if not self._wanted:
             return None
         if slot:
@@ -195,11 +200,15 @@ class Loop:
     async def _obey(self, order):
         """Carry out an order that Control has taken."""
         board = self._board
+        was_wanted = self._wanted or self._resume_us is not None
+        self._resume_us = None
         if order == "start":
             self._wanted = self._by_hand = True
             return
-        await self._end("stop" if order == "exit" else order)
+        await self._end("stop" if order in ("exit", "pause") else order)
         self._wanted = self._by_hand = False
+        if order == "pause" and was_wanted:
+            self._resume_us = board.clock.t_us() + PAUSE_S * 1000000
         if order == "exit":
             self._is_over = True
         elif order == "reboot":

@@ -100,6 +100,7 @@ def send(listener, offset, path):
 
 
 def serve():
+    _t.deinit()  # noqa: F821 - of host/push/wire.py, for a laptop that goes; the Listener hears that sooner
     listener = Listener()
     spool = open_spool()
     gc.collect()
@@ -111,6 +112,7 @@ def serve():
         word, _, rest = line.partition(" ")
         try:
             if word == "bye":
+                _here()  # noqa: F821
                 return
             if word == "list":
                 for entry in files_of(spool):

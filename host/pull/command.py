@@ -98,8 +98,10 @@ def _pull(port: str, store: Store, args: argparse.Namespace, outcome: Outcome) -
             link.bye()
         finally:
             outcome.wire_bytes = wire.serial.received + wire.serial.sent - before
-            if not args.no_restart:
-                _restart(wire)
+            if args.no_restart:
+                _leave(wire)
+            else:
+                wire.go_on()
                 outcome.restarted = True
     finally:
         wire.close()
@@ -107,7 +109,7 @@ def _pull(port: str, store: Store, args: argparse.Namespace, outcome: Outcome) -
 
 def _end_recording(wire: Wire) -> None:
     """Ask a running recorder to close its files; anything else that runs is left to the interrupt."""
-    wire._guard(lambda: wire.serial.write(b"\rstop\n"))
+    wire._guard(lambda: wire.serial.write(b"\rpause\n"))
     heard = False
     for line in wire.lines(STOP_S):
         if "the recording ends" in line:
@@ -148,11 +150,10 @@ def _copy(store: Store, link: Link, entries: list[Entry], delete: bool, outcome:
                 outcome.deleted += 1
 
 
-def _restart(wire: Wire) -> None:
-    """Back to recording, as after a reset."""
+def _leave(wire: Wire) -> None:
+    """The board stays at its prompt."""
     try:
         wire.interrupt()
-        wire.start_program()
-        wire._read_for(0.5)
+        wire.leave_at_prompt()
     except WireError:
-        pass  # a board that is gone starts by itself when it has power again
+        pass  # it is gone

@@ -1,17 +1,42 @@
 """The laptop's end of a pull's conversation with board_server.py, over an open wire."""
 
+import ast
 import json
+import re
 import time
-from binascii import Error, a2b_base64
+import zlib
+from binascii import Error, a2b_base64, b2a_base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from errno import ENOENT
 from pathlib import Path
 
 from host.push.wire import BoardError, Wire, WireError
 
+WINDOW_BITS = 11  # of the compressed program: 2 KB on the board while it unpacks
 SERVER = Path(__file__).with_name("board_server.py")
 HEARTBEAT_S = 2  # a tenth of the server's patience
 PATIENCE_S = 120  # recovery after a power cut, or a long directory, takes time without a word
+
+
+def small(source: str) -> str:
+    """The program without comments, docstrings and wide indents: all of it goes over the wire, for every pull."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    text = ast.unparse(tree)
+    return re.sub("^( {4})+", lambda indent: " " * (len(indent[0]) // 4), text, flags=re.MULTILINE)
+
+
+def packed(source: str) -> str:
+    """A program that unpacks this one and runs it: half the bytes."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -WINDOW_BITS)
+    text = b2a_base64(packer.compress(source.encode()) + packer.flush(), newline=False).decode()
+    return (
+        "from binascii import a2b_base64 as a\nfrom io import BytesIO as b\nfrom deflate import DeflateIO as d\n"
+        f"exec(d(b(a('{text}')),1,{WINDOW_BITS}).read())"
+    )
 
 
 @dataclass(frozen=True)
@@ -39,7 +64,25 @@ class Link:
         self._wire = wire
         self._rest = b""
         self._beat = time.monotonic()
-        wire._start(SERVER.read_text())
+        source = small(SERVER.read_text())
+        try:
+            try:
+                self._serve(packed(source))
+            except BoardError as error:
+                if "no module named 'deflate'" not in error.trace:
+                    raise
+                self._rest = b""
+                self._serve(source)
+        except BoardError as error:
+            if error.errno == ENOENT or "ImportError" in error.trace:
+                raise WireError(
+                    f"{wire.port}: there is no Motelog on the board, so there are no recordings: `deploy.py push` "
+                    "installs it"
+                ) from None
+            raise
+
+    def _serve(self, program: str) -> None:
+        self._wire._start(program)
         for _ in self._answer():
             pass
 

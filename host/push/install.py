@@ -45,6 +45,7 @@ class Steps:
 def push(port: str, order: Order, steps: Steps) -> dict:
     """-> what was done, as --json shows it. Raises WireError, Refused, CompileError, libs.Failed."""
     wire = Wire(port)
+    started = False
     try:
         steps.say("asking the board to listen")
         wire.interrupt()
@@ -59,10 +60,13 @@ def push(port: str, order: Order, steps: Steps) -> dict:
         if not order.dry_run:
             _set_clock(wire)
             steps.say("starting")
+            started = True
             result["status"] = _start(wire)
         result["wire_bytes"] = {"sent": wire.serial.sent, "received": wire.serial.received}
         return result
     finally:
+        if not started:
+            wire.go_on()
         wire.close()
 
 

@@ -13,8 +13,29 @@ from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
 INTERRUPT_S = 8  # so long a running program is asked to end (an app closes its files first)
+GIVEN_UP_S = 120  # a board at its prompt that hears nothing for so long starts anew: the laptop has gone
 QUIET_S = 10  # silence after which a board that should say something is given up
 _RAW = b"raw REPL; CTRL-B to exit\r\n>"
+_WATCH = f"""
+class _t:
+    def deinit(): pass
+def _here(): pass
+try:
+    from machine import Timer, reset
+    for n in (-1, 0, 1):
+        try:
+            _t = Timer(n)
+            break
+        except ValueError:
+            pass
+    else:
+        raise ImportError
+    def _here():
+        _t.init(mode=Timer.ONE_SHOT, period={GIVEN_UP_S * 1000}, callback=lambda _: reset())
+    _here()
+except ImportError:
+    pass
+"""
 
 
 class WireError(Exception):
@@ -64,6 +85,7 @@ class Wire(SerialTransport):
             ) from None
         self.serial = Counted(self.serial)
         self.opened = time.monotonic()
+        self._here = ""  # code that tells the board that the laptop is still there
         self.is_pty = False  # inWaiting() does work on a pseudo terminal; without it reading would block
 
     def interrupt(self) -> None:
@@ -77,6 +99,7 @@ class Wire(SerialTransport):
             seen = (seen + self._read_for(0.25, _RAW))[-4096:]
             if seen.endswith(_RAW) and self._in_step():
                 self.in_raw_repl = True
+                self._watch_over()
                 return
         if seen.strip(b"\r\x01\x03\n "):
             raise WireError(
@@ -98,6 +121,19 @@ class Wire(SerialTransport):
         self._read_for(QUIET_S, b"soft reboot\r\n")
         if not self._read_for(QUIET_S, _RAW).endswith(_RAW):
             raise WireError(f"{self.port}: the board does not come back from a soft reset")
+        self._watch_over()
+
+    def _watch_over(self) -> None:
+        """From here on the board starts anew by itself when nothing is run on it for GIVEN_UP_S (ports without a timer
+        stay at their prompt). A soft reset takes the timer away.
+        """
+        self._here = ""
+        self.run(_WATCH)
+        self._here = "_here()\n"
+
+    def leave_at_prompt(self) -> None:
+        """It stays there, however long nobody comes."""
+        self.run("_t.deinit()")
 
     def run(self, code: str, consumer: Callable[[bytes], None] | None = None, quiet_s: float = QUIET_S) -> str:
         """Run code, to its end. -> what it printed, or '' when `consumer` took that piece by piece."""
@@ -110,6 +146,7 @@ class Wire(SerialTransport):
 
     def _start(self, code: str) -> None:
         """Hand the code over; the prompt has been read already."""
+        code = self._here + code
         try:
             self.read_until = self._prompt  # exec_raw_no_follow() waits for a prompt that is behind us
             self.exec_raw_no_follow(code)
@@ -183,6 +220,15 @@ class Wire(SerialTransport):
         self._guard(lambda: self.serial.write(b"\r\x02"))
         self._read_for(0.2, b">>> ")
         self._guard(lambda: self.serial.write(b"\x04"))
+
+    def go_on(self) -> None:
+        """Back to what it did before, as after a reset, whatever state it is in now."""
+        try:
+            self.interrupt()
+            self.start_program()
+            self._read_for(0.5)
+        except WireError:
+            pass  # a board that is gone starts by itself when it has power again
 
     def lines(self, seconds: float | None):
         """Yield lines that the board prints, for at most so long (None: for ever); '' when it prints nothing."""

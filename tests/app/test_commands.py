@@ -43,6 +43,32 @@ def test_stop_goes_on_idle_and_start_begins_another_session(tmp_path):
     assert said[-1]["state"] == "done"
 
 
+def test_a_pause_ends_by_itself_and_is_as_long_as_the_last_one(tmp_path):
+    board = make(tmp_path, motion_only())
+    again = iter(range(1000))
+    script = [
+        (recording(3), "pause"),
+        (lambda status: status["state"] == "idle" and next(again) == 60, "pause"),
+        (recording(2), "exit"),
+    ]
+    said = asyncio.run(talk(board, script))
+    idle = [status for status in said if status["state"] == "idle"]
+    assert 175 <= len(idle) <= 185, "one status a second: 60 s, and 120 s from the second pause on"
+    assert [json.loads(files["ledger.json"])["reason"] for files in sessions(board.files()).values()] == ["stop"] * 2
+
+
+def test_a_pause_does_not_undo_a_stop(tmp_path):
+    board = make(tmp_path, motion_only())
+    waited = iter(range(1000))
+    script = [
+        (recording(3), "stop"),
+        (state("idle"), "pause"),
+        (lambda status: status["state"] == "idle" and next(waited) == 130, "exit"),
+    ]
+    asyncio.run(talk(board, script))
+    assert len(sessions(board.files())) == 1
+
+
 def test_labels_are_in_their_session_with_their_times(tmp_path):
     board = make(tmp_path, motion_only())
     script = [

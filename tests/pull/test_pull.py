@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from host import verify
 from host.board import EXAMPLE
 from host.pull import command, files, link
 from host.push import wire
@@ -88,6 +89,55 @@ def test_a_pull_that_was_cut_off_goes_on(console, tmp_path, capsys, monkeypatch)
     assert code == 0 and told["known"] > 0
     assert told["wire_bytes"] < 1.4 * (told["bytes"] - had) + 12_000, "what was there came over again"
     assert not list(files.partial_folder().iterdir())
+
+
+def test_a_partial_file_that_does_not_fit_is_fetched_anew(console, tmp_path, capsys):
+    there = wire.Wire(console.port)
+    there.interrupt()
+    there.fresh()
+    opened = link.Link(there)
+    parts = [part for entry in opened.listing() for part in entry.parts if part.remote.endswith(".npy")]
+    opened.bye()
+    there.close()
+    files.partial_folder().mkdir(parents=True)
+    (files.partial_folder() / parts[0].sha256).write_bytes(bytes(100))
+    (files.partial_folder() / parts[-1].sha256).write_bytes(bytes(parts[-1].size + 1))
+    code, told = pull(console, capsys, tmp_path / "out", "--no-restart")
+    assert code == 0, told
+    parser = argparse.ArgumentParser()
+    verify.add_arguments(parser)
+    assert verify.run(parser.parse_args([str(tmp_path / "out")])) == 0
+
+
+def test_a_small_file_costs_little_more_than_its_base64(console):
+    """64 KB with everything around it: asking, the program that sends, the answer."""
+    there = wire.Wire(console.port)
+    there.interrupt()
+    there.fresh()
+    there.run("f=open('/x','wb')\nfor _ in range(64): n=f.write(bytes(1024))\nf.close()")
+    before = there.serial.sent + there.serial.received
+    there.fresh()
+    opened = link.Link(there)
+    assert sum(map(len, opened.read(link.Part("", "/x", 65536, ""), 0))) == 65536
+    opened.bye()
+    assert there.serial.sent + there.serial.received - before < 1.38 * 65536
+    there.close()
+
+
+def test_a_board_without_deflate_gets_the_program_as_it_is(console, monkeypatch):
+    there = wire.Wire(console.port)
+    there.interrupt()
+    there.fresh()
+    monkeypatch.setattr(link, "packed", lambda source: "raise ImportError(\"no module named 'deflate'\")")
+    assert link.Link(there).listing()
+    there.close()
+
+
+def test_a_board_without_motelog(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "HEAR_S", 0.2)
+    with powered(tmp_path / "board") as console:
+        code, told = pull(console, capsys, tmp_path / "out")
+    assert code == 1 and "there is no Motelog on the board" in told["error"]
 
 
 def test_what_the_wire_damages_is_asked_for_again(console, tmp_path, capsys, monkeypatch):

@@ -72,16 +72,22 @@ def test_the_client_is_killed_at_a_write(old, order, tmp_path, monkeypatch):
     def write(self, data):
         nonlocal writes
         writes += 1
-        if writes == kill_at:
+        if kill_at is not None and writes >= kill_at:
             raise Cut
         return plain(self, data)
 
+    def fresh(self, plain=wire.Wire.fresh):
+        nonlocal writes
+        plain(self)
+        writes = 0  # how often a busy laptop had to ask until the board listened is not the same twice
+
     monkeypatch.setattr(wire.Counted, "write", write)
+    monkeypatch.setattr(wire.Wire, "fresh", fresh)
     start_from(old, tmp_path / "whole")
     with powered(tmp_path / "whole") as console:
         push_quietly(console, order)
     total, ends = writes, []
-    for kill_at in (*range(4, total - 24, total // 6), *range(total - 24, total - 4, 3), total - 1):
+    for kill_at in (*range(1, total - 24, total // 6), *range(total - 24, total - 4, 3), total - 1):
         workdir = tmp_path / f"at{kill_at}"
         start_from(old, workdir)
         writes = 0

@@ -1,6 +1,7 @@
 """`push`, `pull` and `monitor` on a virtual board that mpremote would not tell from a real one."""
 
 import json
+import time
 
 import pytest
 
@@ -9,6 +10,7 @@ from host.board import EXAMPLE
 from host.commands import Parser
 from host.pull import command as pull
 from host.push import command as push
+from host.push import wire
 from host.virtual.world import world_for
 from tests.virtual.console_client import connected, powered
 
@@ -139,6 +141,40 @@ def test_a_damaged_file_system(config, tmp_path, capsys):
     with powered(tmp_path / "board", **world_for(MOTION) | {"flash": {"size_kb": 1024}}) as console:
         code, told, _ = call(push, capsys, config, "--port", console.port)
         assert code == 1 and "no working file system" in told["boards"][0]["error"]
+
+
+@pytest.mark.parametrize("why", ["--dry-run", "refused"])
+def test_a_board_that_is_not_changed_records_on(config, console, capsys, why):
+    call(push, capsys, config, "--port", console.port)
+    console.seen.clear()
+    if why == "refused":
+        config.write_text(json.dumps(MOTION | {"upload": {"https": {"url": "https://127.0.0.1:9", "ca_file": "/x"}}}))
+    code, _, _ = call(push, capsys, config, "--port", console.port, *([why] if why == "--dry-run" else []))
+    assert code == (why == "refused")
+    code, told, _ = call(monitor, capsys, "--port", console.port, "--seconds", 3)
+    assert code == 0 and told["state"] == "recording"
+
+
+def test_a_laptop_that_goes_during_a_push_leaves_no_board_at_its_prompt(config, console, capsys, monkeypatch):
+    class Gone(BaseException):
+        pass
+
+    call(push, capsys, config, "--port", console.port)
+
+    def stage(*_):
+        monkeypatch.setattr("host.push.wire.Wire.go_on", lambda self: None)
+        raise Gone
+
+    monkeypatch.setattr("host.push.onboard.stage", stage)
+    monkeypatch.setattr("host.push.wire._WATCH", wire._WATCH.replace("period=120000", "period=700"))
+    config.write_text(json.dumps(MOTION | {"device": "wrist-02"}))
+    console.seen.clear()
+    with pytest.raises(Gone):
+        call(push, capsys, config, "--port", console.port)
+    give_up = time.monotonic() + 20
+    while b'"recording"' not in console.seen:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
 
 
 def test_a_board_that_is_busy_in_a_loop(config, console, capsys):
