@@ -1,10 +1,11 @@
 """One TCP or TLS connection whose every wait has a deadline.
 
-The socket is non-blocking and is simply tried again after a short sleep. Why not asyncio's streams: two writes before
-one drain lose data over TLS, a cancelled drain sends from the start again, a TLS socket that is closed while a task
-waits for it never wakes the task (it polls as POLLNVAL), and a `wait_for` per piece costs some 32 heap blocks. Trying
-again costs none, cannot mistake its own time-out for a cancellation from outside, and repeats a write with exactly the
-unfinished bytes, which is what mbedTLS asks for.
+The socket is non-blocking and is tried again when asyncio's poller says that the TCP socket is ready, and each 100 ms,
+which is how deadlines are noticed: a small task wakes who waits. Why not asyncio's streams: two writes before one drain
+lose data over TLS, a cancelled drain sends from the start again, a TLS socket that is closed while a task waits for it
+never wakes the task (it polls as POLLNVAL), and a `wait_for` per piece costs some 32 heap blocks. Trying again cannot
+mistake its own time-out for a cancellation from outside, and repeats a write with exactly the unfinished bytes, which
+is what mbedTLS asks for.
 
 What blocks the other tasks all the same: `getaddrinfo` (once per address list; `resolve_ms` tells how long), and the
 public key arithmetic of the TLS handshake, of which each step is one call (about a second in all on an ESP32).
@@ -13,7 +14,7 @@ public key arithmetic of the TLS handshake, of which each step is one call (abou
 import errno
 import select
 import socket
-from asyncio import sleep_ms
+from asyncio import core, create_task, sleep_ms
 from time import gmtime, ticks_add, ticks_diff, ticks_ms
 
 from .errors import (
@@ -30,7 +31,7 @@ from .errors import (
 )
 
 FIRST_YEAR = 2025  # a clock that says less was never set
-_PAUSE_MAX_MS = 16
+TICK_MS = 100  # deadlines are noticed so late at most
 _IPPROTO_TCP, _TCP_NODELAY = 6, 1  # in Linux and lwIP alike; without it, Nagle's algorithm costs 40 ms per small write
 _TLS_CONN_EOF = -0x7280  # MBEDTLS_ERR_SSL_CONN_EOF: the connection ended without a TLS goodbye
 _TLS_ALERT = -0x7780  # MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE: the other side refuses us
@@ -53,13 +54,14 @@ class Link:
         self._addresses = []  # what getaddrinfo said and did not fail yet; kept, because asking blocks
         self._socket = None  # TCP
         self._stream = None  # TLS over it, or the same
+        self._poller = None
         self._answer = memoryview(bytearray(512))
         self._early = 0  # bytes in _answer that came while we were sending
         self._proven = False  # the handshake is over: bytes have got through
         self._shows_certificate = shows_certificate
         self._heard = False  # the other side has said something over this connection
         self._deadline = 0
-        self._pause_ms = 1
+        self._ticking = None  # the task
         self.resolve_ms = 0
         self.opened = 0  # connections made so far
 
@@ -69,7 +71,6 @@ class Link:
 
     def arm(self):
         """Starts a new deadline, `timeout_ms` from now."""
-        self._pause_ms = 1
         self._deadline = ticks_add(ticks_ms(), self.timeout_ms)
 
     async def open(self):
@@ -78,6 +79,7 @@ class Link:
         if not self._addresses:
             self._resolve()
         self.arm()
+        self._ticking = create_task(self._tick())
         try:
             await self._connect(self._addresses[0])
             self._stream = self._socket
@@ -107,9 +109,9 @@ class Link:
                 await sleep_ms(0)  # a fast link must not starve the other tasks
                 return sent
             if self._proven:
-                await self._pause("sending", LINK)
-            else:
-                await self._pause("the TLS handshake", COLLECTOR_DOWN)
+                await self._pause(core._io_queue.queue_write, "sending", LINK)
+            else:  # it waits for the other side's half
+                await self._pause(core._io_queue.queue_read, "the TLS handshake", COLLECTOR_DOWN)
 
     async def receive(self):
         """The next bytes of the answer, as a view valid until the next call; None when the other side closed."""
@@ -120,19 +122,16 @@ class Link:
                 return None
             if count:
                 return self._answer[:count]
-            await self._pause("the server's answer", LINK)
+            await self._pause(core._io_queue.queue_read, "the server's answer", LINK)
 
     async def answers_within(self, ms):
         """Waits up to `ms` for the other side to say something. -> whether it did; `receive` has it then."""
-        self._pause_ms = 1
         deadline = ticks_add(ticks_ms(), ms)
         while not self._early:
             self._early = self._read()
-            left = ticks_diff(deadline, ticks_ms())
-            if self._early or left <= 0:
+            if self._early or ticks_diff(deadline, ticks_ms()) <= 0:
                 break
-            await sleep_ms(min(self._pause_ms, left))
-            self._pause_ms = min(_PAUSE_MAX_MS, self._pause_ms * 2)
+            await self.wait(core._io_queue.queue_read)
         return self._early > 0
 
     def poll(self):
@@ -143,6 +142,33 @@ class Link:
         self._early = 0
         return self._answer[:count] if count else None
 
+    def wait(self, queue=None):
+        """To be awaited after a try in vain: until the socket is ready, `wake()`, or 100 ms have passed.
+
+        `queue`: asyncio's `queue_read` (the default), or `queue_write`.
+        """
+        (queue or core._io_queue.queue_read)(self._socket)
+        yield
+        if not self._socket:
+            raise TransportError(LOST, "the connection was closed")
+
+    def wake(self):
+        """Who waits for the socket is to look again."""
+        waiting = core._io_queue.map.get(id(self._socket))
+        if waiting:
+            task = waiting[0] or waiting[1]
+            core._io_queue.remove(task)
+            core._task_queue.push(task)
+
+    async def _tick(self):
+        while True:
+            await sleep_ms(TICK_MS)
+            self.wake()
+
+    def is_quiet(self):
+        """True if nothing has come; asks the TCP socket alone, after a `poll` in vain."""
+        return not self._poller.poll(0)
+
     def is_stale(self):
         """True if a connection kept open between requests has been closed, or says something unasked."""
         try:
@@ -152,13 +178,17 @@ class Link:
 
     def close(self):
         """Closes at once, in any state; the TCP socket, too, because TLS forgets it after a failed handshake."""
+        self.wake()  # asyncio's poller must not keep a closed socket
+        if self._ticking:
+            self._ticking.cancel()
+            self._ticking = None
         for stream in (self._stream, self._socket):
             try:
                 if stream:
                     stream.close()
             except OSError:
                 pass  # it is gone, which is what we want
-        self._stream = self._socket = None
+        self._stream = self._socket = self._poller = None
         self._early = 0
         self._proven = False
 
@@ -183,19 +213,20 @@ class Link:
         except OSError as error:
             if error.errno != errno.EINPROGRESS:
                 raise
-        poller = select.poll()
-        poller.register(self._socket, select.POLLOUT)
-        while not (events := poller.poll(0)):
-            await self._pause(f"connecting to {self._host}:{self._port}", COLLECTOR_DOWN)
+        self._poller = select.poll()
+        self._poller.register(self._socket, select.POLLOUT)
+        while not (events := self._poller.poll(0)):
+            doing = f"connecting to {self._host}:{self._port}"
+            await self._pause(core._io_queue.queue_write, doing, COLLECTOR_DOWN)
+        self._poller.modify(self._socket, select.POLLIN)
         if events[0][1] & (select.POLLERR | select.POLLHUP):
             self._socket.recv(1)  # raises what went wrong
             raise OSError(errno.ECONNRESET)
 
-    async def _pause(self, doing, cause):
+    async def _pause(self, queue, doing, cause):
         if ticks_diff(self._deadline, ticks_ms()) <= 0:
             raise TransportError(TIMEOUT, f"{doing} took longer than {self.timeout_ms} ms", cause)
-        await sleep_ms(self._pause_ms)
-        self._pause_ms = min(_PAUSE_MAX_MS, self._pause_ms * 2)
+        await self.wait(queue)
 
     def write(self, view):
         """-> bytes taken, 0 for none at the moment: then exactly these have to be sent next. Does not wait."""
@@ -206,7 +237,6 @@ class Link:
         if not count:
             return 0
         self._proven = True
-        self._pause_ms = 1
         return count
 
     def _read_or_end(self):

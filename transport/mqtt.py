@@ -156,6 +156,7 @@ class Mqtt:
                 self._raise_trouble()
                 if asked_ms is None or ticks_diff(ticks_ms(), asked_ms) > _ASK_MS:
                     asked_ms = None if self._fill(take) else ticks_ms()
+                    self._link.wake()
                 if not self.on_the_way:
                     return
                 if not client.alive:

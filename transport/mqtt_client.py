@@ -16,10 +16,10 @@ _ANSWER_BYTES = 4  # of the broker to CONNECT (MQTT 3.1.1, 3.2)
 LARGEST_BYTES = 4096  # of what comes in: a command with a whole configuration; acknowledgements have some 200
 _BUFFER_BYTES = 4096  # one TLS record on the ports whose mbedTLS sends records of 4 KiB
 _CONTROL_BYTES = 1024  # of short packets that wait for the end of a long one
-_SPIN_MS = 4  # so long an answer is looked for without a pause, then after 1, 2, 4 ... ms
-_BUSY_MS = 4  # longest pause while something is in flight: at a round trip of 50 ms it costs 4 % of the window's bound
-_IDLE_MS = 100  # ... and while nothing is
+_IDLE_AFTER_MS = 1000  # when nothing is said and no answer is due
+_IDLE_MS = 100  # between two looks then
 _LEAVE_MS = 2000  # for what is left to say at the end
+_LEAVE_STEP_MS = 4
 
 
 class Client:
@@ -28,7 +28,7 @@ class Client:
     A task of its own does all the sending and receiving from `open` to `close`. `owner` is asked and told:
     `next_message(room)` -> what to send next or None (`room`: whether the window has room for a large one),
     `ready(message)` -> whether one that was cut off is still to be sent, `puback(message)`, `unreadable(message, why)`,
-    `received(topic, payload, retained)`, and `wake()` now and then.
+    `received(topic, payload, retained)`, and `wake()` now and then; `on_the_way`: what it expects an answer to.
 
     A message has `topic`, `size`, `retain`, `open()`, `fill(view)`, `close()`, and for our use `pid` and `dup`.
     `alive`: the task runs. `error`: the `TransportError` that has ended it. `sent_bytes`; `ignored`: acknowledgements
@@ -76,8 +76,9 @@ class Client:
         try:
             if self.alive:
                 self._leave_ms = ticks_add(ticks_ms(), _LEAVE_MS)
+                self.link.wake()
                 while self.alive and ticks_diff(self._leave_ms, ticks_ms()) > -_IDLE_MS:
-                    await sleep_ms(_SPIN_MS)
+                    await sleep_ms(_LEAVE_STEP_MS)
         finally:
             if self.alive:
                 self._task.cancel()
@@ -125,8 +126,8 @@ class Client:
                 message.pid = 0
         now = ticks_ms()
         self._sent_ms = self._progress_ms = self._active_ms = self._woken_ms = now
+        self._idle = False
         self._asked_ms = None  # when PINGREQ was sent that is not answered yet
-        self._pause_ms = 0
         self._subscribe_id = self._free_id()
         self._control = bytearray(packets.subscribe(self._subscribe_id, self._topics))
 
@@ -169,7 +170,7 @@ class Client:
 
     def _hear(self):
         """-> whether something had come."""
-        view = self.link.poll()
+        view = None if self._idle and self.link.is_quiet() else self.link.poll()
         if view is None:
             return False
         self._active_ms = ticks_ms()
@@ -177,18 +178,17 @@ class Client:
         return True
 
     async def _rest(self):
-        """A short pause, then longer ones."""
+        """Until something comes, or there may be something to do."""
         now = ticks_ms()
-        idle_ms = ticks_diff(now, self._active_ms)
-        if idle_ms < _SPIN_MS:
-            self._pause_ms = 0
-        else:
-            most = _BUSY_MS if self._flight or not self._subscribed or idle_ms < 1000 else _IDLE_MS
-            self._pause_ms = min(most, self._pause_ms * 2 or 1)
-        if ticks_diff(now, self._woken_ms) > _IDLE_MS:
+        if ticks_diff(now, self._woken_ms) >= _IDLE_MS:
             self._woken_ms = now
             self._owner.wake()
-        await sleep_ms(self._pause_ms)
+        expects = self._flight or not self._subscribed or self._asked_ms is not None or self._owner.on_the_way
+        self._idle = not expects and ticks_diff(now, self._active_ms) >= _IDLE_AFTER_MS
+        if self._idle:
+            await sleep_ms(_IDLE_MS)
+        else:
+            await self.link.wait()
 
     def _check(self):
         """The deadlines of the broker's answers."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from time import ticks_diff, ticks_ms
 
 from transport import link
 from transport.errors import LOST, REFUSED, TransportError
@@ -110,4 +111,96 @@ def test_only_the_time_of_the_wait_counts():
 
     with_names(Names(address), main)
     connection.close()
+    server.close()
+
+
+def with_waiting(then):
+    """Runs `then(connection, task)` while `task` waits for an answer that never comes. Nothing of it may be left."""
+    server, address = listener()
+    connection = link.Link("collector.example", 1, None, 60000)
+
+    async def main():
+        await connection.open()
+        connection.arm()
+        task = asyncio.create_task(connection.receive())
+        await asyncio.sleep_ms(10)
+        assert len(asyncio.core._io_queue.map) == 1
+        await then(connection, task)
+        connection.close()
+        await asyncio.sleep_ms(0)
+        assert not asyncio.core._io_queue.map and asyncio.core._task_queue.peek() is None
+
+    with_names(Names(address), main)
+    server.close()
+
+
+def test_closing_wakes_who_waits():
+    async def then(connection, task):
+        connection.close()
+        try:
+            await task
+        except TransportError as error:
+            assert error.kind == LOST
+        else:
+            raise AssertionError("it goes on")
+
+    with_waiting(then)
+
+
+def test_a_cancelled_wait_leaves_the_poller():
+    async def then(connection, task):
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+        assert not asyncio.core._io_queue.map
+
+    with_waiting(then)
+
+
+def test_waking_twice_and_cancelling_at_once():
+    async def then(connection, task):
+        connection.wake()
+        connection.wake()
+        assert not task.done()
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+
+    with_waiting(then)
+
+
+def test_an_answer_is_noticed_at_once():
+    server, address = listener()
+    connection = link.Link("collector.example", 1, None, 60000)
+
+    async def main():
+        await connection.open()
+        other, _ = server.accept()
+        connection.arm()
+        waits = []
+
+        async def ask():
+            for _ in range(10):
+                await connection.receive()
+                waits.append(ticks_ms())
+
+        task = asyncio.create_task(ask())
+        late_ms = 0
+        for number in range(10):
+            await asyncio.sleep_ms(7)
+            start = ticks_ms()
+            other.send(b"x")
+            while len(waits) <= number:
+                await asyncio.sleep_ms(1)
+            late_ms += ticks_diff(waits[-1], start)
+        await task
+        assert late_ms < 100, late_ms  # a tenth of what the ticks alone would take
+        connection.close()
+        other.close()
+
+    with_names(Names(address), main)
     server.close()

@@ -31,6 +31,9 @@ class Link:
     def arm(self):
         pass
 
+    async def wait(self):
+        await asyncio.sleep_ms(1)
+
     def say(self, data):
         self.said.append(memoryview(data))
 
@@ -50,6 +53,8 @@ class Link:
 
 class Owner:
     """Has `messages` to send; notes what was acknowledged."""
+
+    on_the_way = ()
 
     def __init__(self, messages=()):
         self.messages = list(messages)

@@ -12,7 +12,7 @@ _clock = board.clock
 
 
 class Poll:
-    """As MicroPython's poll object. Asking about a network stream makes the virtual clock follow the wall."""
+    """As MicroPython's poll object. Waiting for a network stream makes the virtual clock follow the wall."""
 
     def __init__(self):
         self._poll = uselect.poll()
@@ -50,10 +50,10 @@ class Poll:
         return False
 
     def _wait(self, timeout):
-        if self._network:
-            _clock.follow_wall()
         if timeout == 0:
             return
+        if self._network:
+            _clock.follow_wall()
         end = NEVER if timeout < 0 else _clock.now() + timeout * 1000
         while not self._ready():
             if not _clock.virtual:
