@@ -107,6 +107,7 @@ class BleFront:
             for place, (_, size, _) in zip(places, entry.files, strict=True):
                 self._ingest.check_size(place, size)
         except Refused as error:
+            self._why = f"{entry.name}: {error}"  # what is refused is logged once, below
             device = entry.name.split("/")[0]
             self._ingest.refused(self.name, device, entry.name, error, is_device=False)
             return False

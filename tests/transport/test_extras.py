@@ -366,6 +366,16 @@ def test_each_cause_is_told(bench, tls, authority, tmp_path):
     assert result["status"]["cause"] is None
 
 
+@pytest.mark.parametrize("days", [{"start": 1, "end": 9}, {"start": -9, "end": -1}])
+@pytest.mark.parametrize(("year", "cause"), [(2000, "clock"), (2024, "clock"), (2025, "certificate")])
+def test_a_certificate_that_is_out_of_date_on_a_board_that_does_not_know_the_date(bench, authority, year, cause, days):
+    with Server([], authority.server(**days)) as server:
+        result = bench.ship(bench.files(1), server.url, drain_s=0.3, year=year)
+    assert acks(result) == [] and server.stored == {} and result["status"]["cause"] == cause, result["status"]
+    words = "(the clock of this board is not set)" if cause == "clock" else "(or the clock of this board is wrong)"
+    assert words in result["status"]["last_error"]
+
+
 def test_nobody_there_and_no_such_name(bench):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
