@@ -192,7 +192,8 @@ def test_a_board_whose_power_is_cut_while_it_is_read(tmp_path, monkeypatch):
     run(scenario())
 
 
-@pytest.mark.parametrize("point", [POINTS[0], *(pytest.param(point, marks=pytest.mark.slow) for point in POINTS[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
 def test_a_collector_killed_between_write_and_acknowledgement(tmp_path, monkeypatch, authority, point):
     async def scenario():
         async with recorded(tmp_path, monkeypatch) as (fetched, expected):

@@ -13,6 +13,7 @@ from tests.chaos import truth
 from tests.chaos.collector import POINTS, Mortal, Receiver
 from tests.chaos.wire import Chance, Doubled, Swapped, Wire, sweep
 from tests.transport import mosquitto
+from tests.transport.certificates import Authority
 from tests.transport.mosquitto import Mosquitto
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 0x10, 0x20, 0x30, 0x40, 0x80, 0x90
@@ -148,6 +149,19 @@ def test_no_collector_is_named(board, broker):
     files = board.record(5)
     said = board.mqtt(broker.port, drain_s=1.5, patience_s=0.2)
     truth.kept(said, "collector_down", board.flash, files)
+
+
+@pytest.mark.parametrize("trusted", ["another", "the same"])
+def test_a_broker_whose_authority_is_unknown_gets_nothing(board, authority, tmp_path, trusted):
+    authority.server()
+    pem = max(authority.pem.parent.glob("server-*.pem"), key=lambda path: path.stat().st_mtime)
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other", "other")
+    files = board.record(3)
+    with Mosquitto(tmp_path / "broker", tls=(authority.pem, pem, pem)) as broker:
+        ca = str((other if trusted == "another" else authority).der)
+        said = board.mqtt(broker.port, scheme="mqtts", drain_s=1, ca=ca, patience_s=0.2)
+    truth.kept(said, "certificate" if trusted == "another" else "collector_down", board.flash, files)
 
 
 @pytest.mark.slow
