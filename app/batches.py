@@ -1,4 +1,4 @@
-"""Runs the uploads at the times that app/policy.py says, with the radio off in between."""
+"""Runs the uploads at the times that app/policy.py says, with the radios off in between."""
 
 import asyncio
 
@@ -10,7 +10,8 @@ UNLIMITED_S = 86400
 
 class Batches:
     """At times: `step` begins an upload when one is due, and ends one that may not go on. It ends by itself when all is
-    shipped or something fails; then a pause follows, which grows with each failure.
+    shipped or something fails; then a pause follows, which grows with each failure. Over Bluetooth it is a window of
+    `connect_s`, or as long as somebody is connected who fetches: outside of it the board is not to be found.
 
     `state`: a dict that outlives deep sleep: {"since", "last", "failures", "retry"}.
     """
@@ -26,7 +27,7 @@ class Batches:
         if "since" not in state:  # switched on: what waits has waited for who knows how long
             state.update({"since": 0, "last": 0, "failures": 0, "retry": 0})
         self._task = None
-        self._serving = None  # Bluetooth, which is on whenever the board is awake
+        self._shipped = False
         self._now = self._begun = 0
 
     @property
@@ -34,9 +35,7 @@ class Batches:
         return self._task is not None
 
     def start(self):
-        """No radio but Bluetooth is on until `step` says so."""
-        if self._board.ble:
-            self._serving = asyncio.create_task(self._board.ble.run())
+        """No radio is on until `step` says so."""
 
     def noted(self, now):
         """Something new waits from now on."""
@@ -73,19 +72,21 @@ class Batches:
             self._task = asyncio.create_task(self._upload())
 
     async def _upload(self):
-        """One upload, from switching the radio on to switching it off."""
-        state = self._state
-        tasks = [asyncio.create_task(part.run()) for part in (self._wifi, self._board.sntp) if part]
-        shipping = asyncio.create_task(self._shipper.drain(UNLIMITED_S))
+        """One upload, from switching the radios on to switching them off."""
+        state, board = self._state, self._board
+        tasks = [asyncio.create_task(part.run()) for part in (self._wifi, board.sntp, board.ble) if part]
+        ways = [asyncio.create_task(self._ship())] if self._shipper else []
+        if board.ble:
+            ways.append(asyncio.create_task(self._be_fetched()))
+        self._shipped = False
         try:
-            is_done = await self._watch(shipping)
+            while not self._shipped and not all([way.done() for way in ways]):
+                await asyncio.sleep_ms(SLICE_MS)
         finally:
-            await cancel(shipping)
-            await self._shipper.close()
-            for task in tasks:
+            for task in ways + tasks:
                 await cancel(task)
         state["last"] = self._now
-        if is_done:
+        if self._shipped:
             state["since"] = None
             state["failures"] = 0
             state["retry"] = 0
@@ -93,6 +94,20 @@ class Batches:
             state["failures"] += 1
             pause_s = self._policy.pause_s(state["failures"], max(0, self._now - self._begun))
             state["retry"] = self._now + pause_s
+
+    async def _be_fetched(self):
+        """Over Bluetooth: until all is gone, or nobody has been connected for `connect_s`."""
+        if await self._board.ble.drain(self._connect_ms / 1000) == 0:
+            self._shipped = True
+
+    async def _ship(self):
+        """Over the network: until all is shipped, or as soon as something has failed."""
+        shipping = asyncio.create_task(self._shipper.drain(UNLIMITED_S))
+        try:
+            self._shipped = await self._watch(shipping) or self._shipped
+        finally:
+            await cancel(shipping)
+            await self._shipper.close()
 
     async def _watch(self, shipping):
         """-> True when all is shipped, False as soon as something has failed."""
@@ -117,7 +132,6 @@ class Batches:
 
     async def stop(self):
         """End at once."""
-        for task in (self._task, self._serving):
-            if task is not None:
-                await cancel(task)
-        self._task = self._serving = None
+        if self._task is not None:
+            await cancel(self._task)
+            self._task = None

@@ -7,7 +7,7 @@ def timetable(config, board):
     upload = config["upload"]
     power = board.power
     state = power.state() if power else {}
-    has_policy = upload is not None and board.shipper is not None and is_policy(upload, schedule)
+    has_policy = upload is not None and (board.shipper or board.ble) and is_policy(upload, schedule)
     agenda = None
     if schedule["windows"] or schedule["active"] or schedule["sleep"] != "none" or has_policy:
         from app.agenda import Agenda

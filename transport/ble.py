@@ -33,6 +33,7 @@ LEAST_ANSWER_BYTES = 256
 
 PIECE_MS = 1000  # the rest of a request comes within this time, or it is forgotten
 STALL_MS = 10000  # a central that takes nothing for so long is dropped
+GOODBYE_MS = 5000  # so long the last acknowledgement's answer has to arrive, before the radio is off
 IDLE_MS = 60000  # and one that asks for nothing for so long
 REFRESH_MS = 10000  # so old may the advertised state be
 RETRY_MS = 5000
@@ -49,9 +50,8 @@ class Stalled(Exception):
 class Ble:
     """Serves one central at a time, for ever (`run`, one task). What it allocates for good, it allocates here.
 
-    `name` is advertised, with `state()` ("recording", "idle") and how much waits; `window()` says whether anybody may
-    connect now. `do`, `fixes`: see smp_device.Device. With `pairing` requests are taken over an encrypted link only
-    (NimBLE).
+    `name` is advertised, with `state()` ("recording", "idle") and how much waits. `do`, `fixes`: see smp_device.Device.
+    With `pairing` requests are taken over an encrypted link only (NimBLE).
     """
 
     def __init__(
@@ -65,7 +65,6 @@ class Ble:
         do=None,
         state=None,
         fixes=None,
-        window=None,
         log=print,
     ):
         self._spool = spool
@@ -73,7 +72,6 @@ class Ble:
         self._advertise_us = advertise_ms * 1000
         self._pairing = pairing
         self._state = state
-        self._window = window
         self._log = log
         self._buffer = bytearray(BUFFER_BYTES)
         self._answer_bytes = answer_bytes
@@ -85,8 +83,7 @@ class Ble:
         self._server = smp.Server(self._buffer, handlers)
         self._assembler = smp.Assembler()
         self._characteristic = None
-        self._stopping = False
-        self.state = "off"  # advertising, connected, window closed, stopped
+        self.state = "off"  # advertising, connected, stopped
         self.connections = 0
         self.requests = 0
         self.sent_bytes = 0
@@ -106,9 +103,9 @@ class Ble:
         }
 
     async def run(self):
-        """Advertise and serve until the task is cancelled or `stop()`."""
+        """Advertise and serve until the task is cancelled; then the radio is off."""
         try:
-            while not self._stopping:
+            while True:
                 try:
                     self._start()
                     await self._session()
@@ -117,15 +114,13 @@ class Ble:
                     self._log(self.last_error)
                     await asyncio.sleep_ms(RETRY_MS)
         finally:
+            self._characteristic = None
+            aioble.stop()
             self.state = "stopped"
 
-    def stop(self):
-        """Let `run` end after the present connection. To end at once, cancel its task."""
-        self._stopping = True
-
     async def drain(self, deadline_s):
-        """Wait until nothing is pending any more: for at most `deadline_s` seconds without anybody connected. -> number
-        of names that still are, -1 when the spool cannot be read.
+        """Wait until nothing is pending any more, and who has fetched it has gone: for at most `deadline_s` seconds
+        without anybody connected. -> number of names that still are pending, -1 when the spool cannot be read.
         """
         left = int(deadline_s * 1000)
         try:
@@ -133,6 +128,10 @@ class Ble:
                 await asyncio.sleep_ms(500)
                 if self.state != "connected":
                     left -= 500
+            left = min(left, GOODBYE_MS)
+            while left > 0 and self.state == "connected":
+                await asyncio.sleep_ms(100)
+                left -= 100
             return sum(1 for _ in self._spool.waiting())
         except OSError:
             return -1
@@ -163,10 +162,6 @@ class Ble:
 
     async def _session(self):
         """Advertise until somebody connects, or the state is to be said anew; serve who does."""
-        if self._window and not self._window():
-            self.state = "window closed"
-            await asyncio.sleep_ms(1000)
-            return
         self.state = "advertising"
         try:
             connection = await aioble.advertise(

@@ -42,8 +42,11 @@ def clean(out: Path) -> list:
     return report.streams
 
 
-def test_a_recording_board_is_fetched_from_until_nothing_is_left(tmp_path):
-    """The whole recorder in its 384 KB, recording while it is read: every sample arrives, no ring overflows."""
+@pytest.mark.parametrize("times, heap_kb", [({}, 384), ({"max_latency_s": 1, "interval_s": 0, "connect_s": 30}, 448)])
+def test_a_recording_board_is_fetched_from_until_nothing_is_left(tmp_path, times, heap_kb):
+    """The whole recorder, recording while it is read: every sample arrives, no ring overflows. Also with its radio
+    switched on for each upload anew.
+    """
 
     async def scenario():
         air = Air()
@@ -51,16 +54,16 @@ def test_a_recording_board_is_fetched_from_until_nothing_is_left(tmp_path):
         await radio.start()
         hci = f"tcp-client:127.0.0.1:{await air.serve_hci()}"
         rig = Rig(tmp_path, seconds=5, clock="real")
-        rig.config["upload"] = {"ble": {}}
+        rig.config["upload"] = {"ble": {}, **times}
         rig.config["streams"]["imu"]["segment_frames"] = 128
         rig.world["bluetooth"] = radio.world(enomem_share=0.02)
-        rig.board = VirtualBoard(rig.world, tmp_path / "board")
+        rig.board = VirtualBoard(rig.world, tmp_path / "board", heap_kb=heap_kb)
         rig.board.install(config=rig.config, secrets={}, files=aioble_files())
         async with collector(tmp_path, hci) as front:
             running = asyncio.create_task(rig.run())
             while not running.done():
-                with contextlib.suppress(AssertionError):
-                    await front.fetch(await found(front))
+                for board in await front._radio.scan(1):
+                    await front.fetch(board)
                 await asyncio.sleep(0.3)
             assert await running == 0, rig.board.log
         await radio.close()
@@ -191,3 +194,30 @@ def test_what_is_here_with_other_bytes_stays_on_the_board_and_lets_the_rest_pass
             assert other.read_bytes() == b"other bytes"
 
     asyncio.run(scenario())
+
+
+def test_it_is_to_be_found_only_while_an_upload_is_due(tmp_path):
+    """Three minutes of the virtual clock with an upload each minute: nobody comes."""
+
+    async def scenario():
+        air = Air()
+        radio = VirtualRadio(air)
+        await radio.start()
+        rig = Rig(tmp_path, seconds=200)
+        rig.config["upload"] = {"ble": {}, "align_s": 60, "connect_s": 2, "backoff_max_s": 1}
+        rig.config["streams"] = {"imu": rig.config["streams"]["imu"]}
+        rig.world["bluetooth"] = radio.world()
+        rig.world["rtc"] = 1_800_000_000
+        rig.board = VirtualBoard(rig.world, tmp_path / "board")
+        rig.board.install(config=rig.config, secrets={}, files=aioble_files())
+        states = {}
+        code = await rig.run(each=lambda s: states.setdefault(int(s.get("seconds", 0)), s["ble"]["state"]))
+        assert code == 0, rig.board.log
+        await radio.close()
+        await air.close()
+        return states
+
+    states = asyncio.run(scenario())
+    assert len(states) == 200
+    found_at = [second for second in range(5, 199) if states[second] != "stopped"]
+    assert {second // 60 for second in found_at} == {1, 2, 3} and max(second % 60 for second in found_at) < 5
