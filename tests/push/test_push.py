@@ -1,7 +1,11 @@
 """`push`, `pull` and `monitor` on a virtual board that mpremote would not tell from a real one."""
 
 import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +16,10 @@ from host.pull import command as pull
 from host.push import command as push
 from host.push import wire
 from host.virtual.world import world_for
+from tests.tools.micropython import HOW_TO_GET, interpreter
 from tests.virtual.console_client import connected, powered
 
+ROOT = Path(__file__).parents[2]
 CONFIG = json.loads(EXAMPLE.read_text())
 IMU = CONFIG["streams"]["imu"] | {"segment_frames": 64}
 MOTION = {"version": 1, "device": "wrist-01", "board": "virtual", "buses": CONFIG["buses"], "streams": {"imu": IMU},
@@ -68,6 +74,50 @@ def test_from_an_empty_board_to_a_verified_data_set(config, console, tmp_path, c
     parser = Parser()
     verify.add_arguments(parser)
     assert verify.run(parser.parse_args([str(out)])) == 0
+
+
+def test_push_and_pull_on_a_32_bit_board(config, tmp_path, capsys):
+    micropython = interpreter("32-bit")
+    if not micropython:
+        pytest.skip(HOW_TO_GET["32-bit"])
+    with powered(tmp_path / "board", micropython, **world_for(MOTION, flash_kb=2048)) as console:
+        code, told, _ = call(push, capsys, config, "--port", console.port)
+        assert code == 0 and told["boards"][0]["status"]["state"] == "recording", told
+        code, _, _ = call(monitor, capsys, "--port", console.port, "--seconds", 2.5)
+        assert code == 0
+        code, told, _ = call(pull, capsys, "--port", console.port, "--out", tmp_path / "data", "--delete")
+        assert code == 0 and told["deleted"] >= 3, told
+    parser = Parser()
+    verify.add_arguments(parser)
+    assert verify.run(parser.parse_args([str(tmp_path / "data")])) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["push", "pull"])
+def test_the_program_is_killed_at_any_moment(config, console, tmp_path, capsys, command):
+    """The real program, with kill -9; then the power goes. The same again goes through."""
+    words = {"push": ["push", str(config)], "pull": ["pull", "--out", str(tmp_path / "data")]}[command]
+    if command == "pull":
+        call(push, capsys, config, "--port", console.port)
+    environment = os.environ | {"MOTELOG_PYTHON": "system", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    console.end()
+    for after_s in (1.5, 2.2, 2.9, 3.6, 4.3):
+        with powered(tmp_path / "board", **world_for(MOTION, flash_kb=2048)) as board:
+            program = subprocess.Popen(
+                [sys.executable, str(ROOT / "deploy.py"), *words, "--port", board.port], env=environment,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            time.sleep(after_s)
+            program.kill()
+            program.wait()
+    with powered(tmp_path / "board", **world_for(MOTION, flash_kb=2048)) as board:
+        code, told, _ = call(push, capsys, config, "--port", board.port)
+        assert code == 0 and told["boards"][0]["status"]["state"] == "recording", told
+        code, told, _ = call(pull, capsys, "--port", board.port, "--out", tmp_path / "data")
+        assert code == 0, told
+    parser = Parser()
+    verify.add_arguments(parser)
+    assert verify.run(parser.parse_args([str(tmp_path / "data")])) == 0
 
 
 def test_only_what_changed_is_copied(config, console, capsys):

@@ -17,10 +17,12 @@ WORLD = {"clock": "real", "flash": {"size_kb": 1024}}
 
 
 @contextlib.contextmanager
-def powered(workdir: Path, **world):
+def powered(workdir: Path, micropython: Path | None = None, **world):
     """A Console that is being served; an empty board unless its image in `workdir` has something."""
     seen = bytearray()
-    console = Console(VirtualBoard(WORLD | world, workdir), echo=seen.extend)
+    board = VirtualBoard(WORLD | world, workdir)
+    board.micropython = micropython or board.micropython
+    console = Console(board, echo=seen.extend)
     console.codes, console.seen = [], seen
     thread = threading.Thread(target=lambda: console.codes.append(console.run()))
     thread.start()
