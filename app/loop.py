@@ -200,6 +200,7 @@ class Loop:
     async def _obey(self, order):
         """Carry out an order that Control has taken."""
         board = self._board
+        board.boots.good()  # whoever gives orders is no boot loop
         was_wanted = self._wanted or self._resume_us is not None
         self._resume_us = None
         if order == "start":
@@ -212,7 +213,6 @@ class Loop:
         if order == "exit":
             self._is_over = True
         elif order == "reboot":
-            board.boots.good()
             board.reset()
         elif order == "safe-mode":
             board.state = "safe"

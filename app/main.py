@@ -258,6 +258,9 @@ def run():
         if board == "safe":
             return _safe(boots)
         return 2 if board is None else _run(board)
+    except KeyboardInterrupt:
+        boots.good()  # somebody is there: ten pushes in a row are no boot loop, and a push ends safe mode
+        return 1
     except OSError as error:
         status.log("the flash does not work, or has no room: %s" % error)
         return 1
@@ -281,6 +284,7 @@ def _run(board):
             return 1
         asyncio.run(loop.run())
     except KeyboardInterrupt:
+        board.boots.good()
         if board.state == "recording":
             asyncio.run(board.session.end("stop"))
     return 1 if board.session and board.session.failure else 0

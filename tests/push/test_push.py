@@ -298,3 +298,13 @@ def test_a_wrong_configuration_reaches_no_board(config, capsys):
     config.write_text('{"version": 1}')
     code, told, _ = call(push, capsys, config, "--port", "/dev/no-such-port")
     assert code == 2 and "config.json" in told["error"]
+
+
+def test_a_push_ends_safe_mode_and_many_of_them_are_no_boot_loop(config, console, capsys):
+    call(push, capsys, config, "--port", console.port)
+    with connected(console) as board:
+        board.fs_writefile("/boots.json", b'{"count": 20, "why": null}')
+    code, told, _ = call(push, capsys, config, "--port", console.port)
+    assert code == 0 and told["boards"][0]["status"]["state"] == "safe"
+    code, told, _ = call(push, capsys, config, "--port", console.port)
+    assert code == 0 and told["boards"][0]["status"]["state"] == "recording"
