@@ -5,7 +5,9 @@ the repository's code and records at once.
 """
 
 import argparse
+import hashlib
 import json
+import secrets
 import signal
 import sys
 import tempfile
@@ -74,13 +76,21 @@ def _board(args: argparse.Namespace, work: str) -> VirtualBoard:
             raise UserError("--url, --secrets and --seconds go with --config; an empty board gets them by `push`")
         world = _world(args, _json(args.sensors), args.sensors)
         world.pop("main", None)
+        world.setdefault("unique_id", _unique_id(args.flash))
         return VirtualBoard(world, work)
     config, files = _configuration(args)
     world = {"main": "app.main"} | _world(args, config, args.config)
-    secrets = _json(args.secrets) if args.secrets else {}
+    passwords = _json(args.secrets) if args.secrets else {}
     board = VirtualBoard(world, work)
-    board.install(config=config, secrets=secrets, files=files | files_for(config))
+    board.install(config=config, secrets=passwords, files=files | files_for(config))
     return board
+
+
+def _unique_id(flash: Path | None) -> str:
+    """Two boards are never the same one; a board whose flash is kept stays who it is."""
+    if flash is None:
+        return secrets.token_hex(6)
+    return hashlib.sha256(str(flash.resolve()).encode()).hexdigest()[:12]
 
 
 def _serve(console: Console, empty: bool) -> int:

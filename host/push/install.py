@@ -8,7 +8,7 @@ at once, or by main.py at the next boot.
 import datetime
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from host.board_files import ROOT
@@ -32,6 +32,7 @@ class Order:
     take_over: bool = False
     dry_run: bool = False
     several: bool = False
+    taken: dict[str, str] = field(default_factory=dict)  # {device: port}, as boards get their names
 
 
 @dataclass
@@ -54,7 +55,7 @@ def push(port: str, order: Order, steps: Steps) -> dict:
         steps.say(str(facts))
         _check_board(port, order.config["board"], facts)
         _check_mpy(port, facts)
-        config = _config_for(order, facts)
+        config = _config_for(order, facts, port)
         result = _install(wire, facts, config, order, steps)
         result |= {"port": port, "board": str(facts), "device": config["device"]}
         if not order.dry_run:
@@ -89,10 +90,17 @@ def _check_mpy(port: str, facts: onboard.Facts) -> None:
         )
 
 
-def _config_for(order: Order, facts: onboard.Facts) -> dict:
+def _config_for(order: Order, facts: onboard.Facts, port: str) -> dict:
+    """With a name of its own, where several boards get it."""
     if not order.several:
         return order.config
-    return order.config | {"device": f"{order.config['device']}-{facts.unique_id[-4:] or '0000'}"}
+    name = f"{order.config['device']}-{facts.unique_id[-4:] or '0000'}"
+    if order.taken.setdefault(name, port) != port:
+        raise Refused(
+            f"{port}: it would be called {name} as the board on {order.taken[name]} is: push them one by one, each "
+            "with a `device` of its own"
+        )
+    return order.config | {"device": name}
 
 
 def _install(wire: Wire, facts: onboard.Facts, config: dict, order: Order, steps: Steps) -> dict:

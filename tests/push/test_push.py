@@ -294,6 +294,14 @@ def test_two_boards_at_once_have_names_of_their_own(config, tmp_path, capsys):
         assert code == 0 and [row["device"] for row in told["boards"]] == ["wrist-01-00aa", "wrist-01-00bb"]
 
 
+def test_two_boards_of_the_same_number_do_not_share_a_name(config, tmp_path, capsys):
+    world = world_for(MOTION, flash_kb=2048) | {"unique_id": "0000000000aa"}
+    with powered(tmp_path / "a", **world) as a, powered(tmp_path / "b", **world) as b:
+        code, told, _ = call(push, capsys, config, "--port", a.port, b.port, "--dry-run")
+    errors = [row["error"] for row in told["boards"] if "error" in row]
+    assert code == 1 and len(errors) == 1 and "it would be called wrist-01-00aa" in errors[0]
+
+
 def test_a_wrong_configuration_reaches_no_board(config, capsys):
     config.write_text('{"version": 1}')
     code, told, _ = call(push, capsys, config, "--port", "/dev/no-such-port")
