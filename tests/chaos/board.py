@@ -72,8 +72,8 @@ class Watched(Spool):
         try:
             with open(self.out + "/" + remote, "rb") as there:
                 content = there.read()
-            with open(self.out + "/" + folder + "/SHA256SUMS") as sums:
-                recorded = any([line == sha256 + "  " + file + "\n" for line in sums])
+            with open(self.out + "/" + folder + "/SHA256SUMS", "rb") as sums:
+                recorded = (sha256 + "  " + file + "\n").encode() in sums.read()
         except OSError as error:
             return f"{remote} is not there ({error})"
         if len(content) != size or hexlify(hashlib.sha256(content).digest()).decode() != sha256:

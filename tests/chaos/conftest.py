@@ -58,7 +58,7 @@ class FastBoard:
     def _run(self, *words: str) -> str:
         env = {"MICROPYPATH": f"{board_libs('umqtt/robust')}:{SEARCH_PATH}"}
         done = run_micropython(
-            BOARD, *words, interpreter=self._interpreter, heap="1M", timeout_s=120, env=env, check=True
+            BOARD, *words, interpreter=self._interpreter, heap="1M", timeout_s=300, env=env, check=True
         )
         return done.stdout
 

@@ -71,7 +71,7 @@ def test_a_disk_that_is_full_for_a_while(board, authority):
 def test_one_record_in_a_hundred_is_cut_off_over_500_segments(board, authority, seed):
     files = board.record(500, 64)
     with Receiver(board.out, authority) as receiver, Wire(receiver.port, "tls", default=Chance(seed, 0.01)) as wire:
-        said = board.https(wire.port, drain_s=100)
+        said = board.https(wire.port, drain_s=280)
     truth.delivered(said, board.out, files)
     truth.flat(said)
     assert len(wire.hits) >= 15
@@ -82,6 +82,6 @@ def test_every_record_of_the_first_two_dozen(board, authority):
     plan = sweep(range(24), range(24))
     files = board.record(1200, 32)
     with Receiver(board.out, authority) as receiver, Wire(receiver.port, "tls", plan) as wire:
-        said = board.https(wire.port, drain_s=110)
+        said = board.https(wire.port, drain_s=280)
     truth.delivered(said, board.out, files)
     assert len(wire.hits) == len(plan) and isinstance(wire.hits[0][0], Cut)

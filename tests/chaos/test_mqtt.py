@@ -170,7 +170,7 @@ def test_one_packet_in_a_hundred_is_cut_off_over_500_segments(board, authority, 
     files = board.record(500, 64)
     random = Chance(seed, 0.01)
     with Receiver(board.out, authority, broker.port), Wire(broker.port, "mqtt", default=random) as wire:
-        said = board.mqtt(wire.port, drain_s=100)
+        said = board.mqtt(wire.port, drain_s=280)
     truth.delivered(said, board.out, files)
     truth.flat(said)
     assert len(wire.hits) >= 10
