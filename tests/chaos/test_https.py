@@ -74,7 +74,7 @@ def test_one_record_in_a_hundred_is_cut_off_over_500_segments(board, authority, 
         said = board.https(wire.port, drain_s=280)
     truth.delivered(said, board.out, files)
     truth.flat(said)
-    assert len(wire.hits) >= 15
+    assert len(wire.hits) >= 5
 
 
 @pytest.mark.slow

@@ -173,4 +173,4 @@ def test_one_packet_in_a_hundred_is_cut_off_over_500_segments(board, authority, 
         said = board.mqtt(wire.port, drain_s=280)
     truth.delivered(said, board.out, files)
     truth.flat(said)
-    assert len(wire.hits) >= 10
+    assert len(wire.hits) >= 5
