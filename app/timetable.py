@@ -12,7 +12,7 @@ def timetable(config, board):
     if schedule["windows"] or schedule["active"] or schedule["sleep"] != "none" or has_policy:
         from app.agenda import Agenda
 
-        agenda = Agenda(schedule, state, power.utc if power else None)
+        agenda = Agenda(schedule, state, board.clock, power.utc if power else None)
     if not has_policy:
         from app.uploads import Uploads
 
