@@ -12,8 +12,8 @@ class Agenda:
     """`look()` several times per second; then `slot` is the recording that is due, or None, and `until` when that may
     change (None: never). `now`: seconds since 2000-01-01 UTC, or, while `is_utc` is False, on the plan's own scale.
 
-    A recording keeps its length: its end is due by the recording clock (`clock.t_us()`), as long as that and UTC are not
-    more than GRACE_S apart from what they were at its beginning.
+    A recording keeps its length: its end is due by the recording clock (`clock.t_us()`), as long as UTC was not set by
+    more than GRACE_S since its beginning.
 
     `state`: a dict that outlives deep sleep. `utc()` -> (UTC in us, uncertainty) or None; None: the RTC is asked.
     """

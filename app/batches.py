@@ -1,6 +1,7 @@
 """Runs the uploads at the times that app/policy.py says, with the radios off in between."""
 
 import asyncio
+import sys
 
 from app.uploads import cancel
 
@@ -73,24 +74,31 @@ class Batches:
 
     async def _upload(self):
         """One upload, from switching the radios on to switching them off."""
-        state, board = self._state, self._board
+        board = self._board
+        before = self._shipper.acknowledged if self._shipper else -1
         tasks = [asyncio.create_task(part.run()) for part in (self._wifi, board.sntp, board.ble) if part]
         ways = [asyncio.create_task(self._ship())] if self._shipper else []
         if board.ble:
             ways.append(asyncio.create_task(self._be_fetched()))
-        self._shipped = False
+        self._shipped = has_failed = False
         try:
             while not self._shipped and not all([way.done() for way in ways]):
                 await asyncio.sleep_ms(SLICE_MS)
-        finally:
+            has_failed = not self._shipped
+        finally:  # it may have been cut off, too: that is a failure when it came to nothing
             for task in ways + tasks:
                 await cancel(task)
+            self._note(has_failed or self._shipper and self._shipper.acknowledged == before)
+
+    def _note(self, has_failed):
+        """An upload has ended: with everything shipped, with a failure, or cut off in its work."""
+        state = self._state
         state["last"] = self._now
         if self._shipped:
             state["since"] = None
             state["failures"] = 0
             state["retry"] = 0
-        else:
+        elif has_failed:
             state["failures"] += 1
             pause_s = self._policy.pause_s(state["failures"], max(0, self._now - self._begun))
             state["retry"] = self._now + pause_s
@@ -102,12 +110,21 @@ class Batches:
 
     async def _ship(self):
         """Over the network: until all is shipped, or as soon as something has failed."""
-        shipping = asyncio.create_task(self._shipper.drain(UNLIMITED_S))
+        shipping = asyncio.create_task(self._drain())
         try:
             self._shipped = await self._watch(shipping) or self._shipped
         finally:
             await cancel(shipping)
             await self._shipper.close()
+
+    async def _drain(self):
+        """-> True when all is shipped, False when a bug got in the way: that is a failure like others."""
+        try:
+            await self._shipper.drain(UNLIMITED_S)
+            return True
+        except Exception as error:
+            sys.print_exception(error)
+            return False
 
     async def _watch(self, shipping):
         """-> True when all is shipped, False as soon as something has failed."""
@@ -120,7 +137,7 @@ class Batches:
                 waited_ms += SLICE_MS
                 if waited_ms >= self._connect_ms:
                     return False
-        return True
+        return await shipping
 
     async def finish(self):
         """One attempt to ship what is there; then end."""

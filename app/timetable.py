@@ -7,7 +7,8 @@ def timetable(config, board):
     upload = config["upload"]
     power = board.power
     state = power.state() if power else {}
-    has_policy = upload is not None and (board.shipper or board.ble) and is_policy(upload, schedule)
+    has_times = upload is not None and is_policy(upload, schedule)
+    has_policy = has_times and (board.shipper or board.ble)
     agenda = None
     if schedule["windows"] or schedule["active"] or schedule["sleep"] != "none" or has_policy:
         from app.agenda import Agenda
@@ -16,7 +17,7 @@ def timetable(config, board):
     if not has_policy:
         from app.uploads import Uploads
 
-        return agenda, Uploads(board)
+        return agenda, Uploads(board, has_radio=not has_times)
     from app.batches import Batches
     from app.policy import Policy, outlasts_handshake
 

@@ -6,18 +6,21 @@ SHIP_AT_END_S = 120  # so long a finished recording waits for its collector; the
 
 
 class Uploads:
-    """Steady: Wi-Fi, shipper and Bluetooth run for ever, as tasks."""
+    """Steady: Wi-Fi, shipper and Bluetooth run for ever, as tasks. Without `has_radio` Wi-Fi stays off: it was to be on
+    for uploads only, and there can be none.
+    """
 
     is_busy = False
 
-    def __init__(self, board):
+    def __init__(self, board, has_radio=True):
         self._board = board
+        self._has_radio = has_radio
         self._tasks = []
 
     def start(self):
         """Begin."""
         board = self._board
-        parts = (board.shipper, board.wifi, board.sntp, board.ble)
+        parts = (board.shipper, board.wifi, board.sntp, board.ble) if self._has_radio else (board.ble,)
         self._tasks = [asyncio.create_task(part.run()) for part in parts if part]
 
     def noted(self, now):

@@ -14,7 +14,7 @@ def cycle(record_s=60, sleep_s=120):
 
 
 class World:
-    """The recording clock, which runs from boot on, and what is believed of UTC: `off_s` more than it, None: nothing."""
+    """The recording clock, from boot on, and what is believed of UTC: `off_s` more than it, None: nothing."""
 
     def __init__(self, schedule, off_s, state=None):
         self.t = 0

@@ -42,6 +42,7 @@ class Days:
     world: dict = field(default_factory=dict)
     flash_kb: int = 8192
     off_s: float = 5
+    ca: bytes | None = b"-"
 
     def __post_init__(self):
         self.out = self.folder / "out"
@@ -52,7 +53,9 @@ class Days:
         world |= {"i2c": {"0": [chip]}, "collector": str(self.out)} | self.world
         self.board = VirtualBoard(world, self.folder / "board")
         program = compile_files({"days_board.py": HERE / "days_board.py"}, find_micropython())
-        files = {"/" + name: data for name, data in program.items()} | {"/ca.der": b"-"}
+        files = {"/" + name: data for name, data in program.items()}
+        if self.ca is not None:
+            files["/ca.der"] = self.ca
         self.board.install(config=self.config, secrets={"wifi": {"home": None}}, files=files)
         self.began: dict[str, int] = {}
         self.slept: list[dict] = []
