@@ -27,6 +27,9 @@ __all__ = ("I2C", "I2S", "Pin", "RTC", "SPI", "Signal", "SoftI2C", "SoftSPI", "T
 if board.port == "esp32":
     from sleeping import wake_reason  # noqa: F401
 
+if "adc" in board.world:
+    from adc import ADC  # noqa: F401
+
 Signal = umachine.Signal
 _IDLE_US = 1000
 
