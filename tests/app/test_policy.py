@@ -32,11 +32,17 @@ def test_aligned_and_in_time(since, kb, latency, align, jitter):
         assert latest - at < align, "as late as possible"
 
 
-@given(TIMES, st.integers(0, 10**6), TIMES, TIMES)
-def test_pauses_hold(since, kb, last, retry):
-    at = make().due(since, kb, last, retry)
+def test_a_batch_that_is_just_large_enough_goes_at_once():
+    policy = make(max_latency_s=1000, min_batch_kb=100)
+    assert policy.due(50, 100, 0, 0) == 50 and policy.due(50, 99, 0, 0) == 1050
+
+
+@given(TIMES, st.integers(0, 10**6), TIMES, TIMES, st.sampled_from([None, 600]))
+def test_pauses_hold(since, kb, last, retry, latency):
+    policy = make(max_latency_s=latency)
+    at = policy.due(since, kb, last, retry)
     assert at >= retry and at >= last + 5 and at >= since
-    assert make().due(None, kb, last, retry) is None
+    assert policy.due(None, kb, last, retry) is None
 
 
 @given(st.integers(1, 100), st.integers(0, 600))
