@@ -379,6 +379,14 @@ def test_a_card_that_stays_away_ends_in_the_account_and_is_recovered_at_the_next
 def test_shipping_does_not_take_a_missing_card_for_an_empty_one():
     class Transport:
         conflicts = refused = {}
+        on_the_way = ()
+        stays = False
+
+        async def connect(self):
+            pass
+
+        async def ship(self, take, answered):
+            take()
 
     with Slot("lfs") as slot:
         bench = Bench(slot)
