@@ -141,7 +141,7 @@ class Batches:
 
     async def finish(self):
         """One attempt to ship what is there; then end."""
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._upload())
         while not self._task.done():
             await asyncio.sleep_ms(SLICE_MS)

@@ -88,7 +88,7 @@ def read_json(path):
     if not size or size > MAX_JSON_BYTES:
         return None
     with open(path, "rb") as file:
-        text = file.read()
+        text = file.read(size)  # of unknown length it would take twice the heap
     try:
         value = json.loads(text)
     except ValueError:

@@ -33,7 +33,6 @@ LEAST_ANSWER_BYTES = 256
 
 PIECE_MS = 1000  # the rest of a request comes within this time, or it is forgotten
 STALL_MS = 10000  # a central that takes nothing for so long is dropped
-GOODBYE_MS = 5000  # so long the last acknowledgement's answer has to arrive, before the radio is off
 IDLE_MS = 60000  # and one that asks for nothing for so long
 REFRESH_MS = 10000  # so old may the advertised state be
 RETRY_MS = 5000
@@ -124,14 +123,10 @@ class Ble:
         """
         left = int(deadline_s * 1000)
         try:
-            while left > 0 and self._spool.pending(1):
+            while left > 0 and (self.state == "connected" or self._spool.pending(1)):
                 await asyncio.sleep_ms(500)
                 if self.state != "connected":
                     left -= 500
-            left = min(left, GOODBYE_MS)
-            while left > 0 and self.state == "connected":
-                await asyncio.sleep_ms(100)
-                left -= 100
             return sum(1 for _ in self._spool.waiting())
         except OSError:
             return -1
@@ -236,9 +231,9 @@ class Ble:
         none is cut.
         """
         self._unproven = n + rest
-        view = memoryview(self._buffer)
         at = 0
         try:
+            view = memoryview(self._buffer)
             while at < n or rest:
                 piece = (connection.mtu or NO_MTU) - 3
                 if n - at < piece and rest:

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import random
+import zlib
 from pathlib import Path
 
 import pytest
 
 from host import verify
-from host.ble import Board, Found, Refusal
+from host.ble import Acknowledge, Board, Found, Refusal
 from host.collector.ble import BleFront
 from host.collector.ingest import Ingest
 from host.store import Store
@@ -167,6 +168,10 @@ def test_only_who_has_every_byte_can_make_the_board_let_go(tmp_path):
                 for forged in ([bytes(wrong), content[1]], content[:1], content[::-1], [], [b""] * 2):
                     with pytest.raises(Refusal, match="ECORRUPT"):
                         await board.acknowledge(segment.name, forged)
+                whole = b"".join(content)
+                for size in (len(whole) - 1, len(whole) + 1, 0):
+                    with pytest.raises(Refusal, match="ECORRUPT"):
+                        await board._ask(Acknowledge(name=segment.name, len=size, crc32=zlib.crc32(whole)), "it")
                 for name in ("../../boot", "/etc/passwd", "wrist-01/../boot", f"{segment.name}/x", "wrist-01", "",
                              f"{segment.name}\0", "wrist-01/" + "x" * 200 + "/y", "other/1-1-0/x"):  # fmt: skip
                     with pytest.raises(Refusal, match="EINVAL"):
