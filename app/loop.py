@@ -18,8 +18,8 @@ BY_HAND = (1, 1)  # ... and of a recording that `start` began outside of its hou
 
 class Loop:
     """Runs `board` (app.main.Board) from the first recording to `exit`, whose state it keeps in `board.state`:
-    recording, idle (nothing to record now), waiting (for room on the flash), sleeping, safe, shipping (the rest, at the
-    end) or done.
+    recording, idle (nothing to record now), waiting (for room on the flash), sleeping, restarting, safe, shipping (the
+    rest, at the end) or done.
     """
 
     def __init__(self, board):
@@ -168,7 +168,7 @@ class Loop:
             from app.rest import rest
 
             await rest(board, self.tick, board.stops["sleep_s"])
-        board.reset()
+        await self._restart()
 
     # --- once per second
 
@@ -213,11 +213,22 @@ class Loop:
         if order == "exit":
             self._is_over = True
         elif order == "reboot":
-            board.reset()
+            await self._restart()
         elif order == "safe-mode":
-            board.state = "safe"
             board.why = "by command"
-            await board.uploads.stop()
+            await self._leave("safe")
+
+    async def _restart(self):
+        """The board starts anew."""
+        await self._leave("restarting")
+        self._board.reset()
+
+    async def _leave(self, state):
+        """The uploads end, after what is left to say is out: a reply, and the new state (2 s at most)."""
+        board = self._board
+        board.state = state
+        status.show(board.snapshot())
+        await board.uploads.stop()
 
     async def _ship_rest(self):
         """Ship what is there, for a while; then end."""

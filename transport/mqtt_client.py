@@ -133,8 +133,10 @@ class Client:
 
     async def _run(self):
         try:
-            while not self._is_over(await self._turn()):
-                pass
+            over = False
+            while not over:
+                leaving = self._leave_ms is not None  # what is left to say has a turn after that
+                over = self._is_over(await self._turn()) and leaving
             self.link.arm()
             await self.link.send(packets.DISCONNECT)
         except TransportError as error:

@@ -137,6 +137,7 @@ def with_waiting(then):
 def test_closing_wakes_who_waits():
     async def then(connection, task):
         connection.close()
+        assert not asyncio.core._io_queue.map  # before the poller asks a closed socket
         try:
             await task
         except TransportError as error:

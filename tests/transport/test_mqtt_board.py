@@ -52,9 +52,31 @@ def test_a_recording_arrives(tmp_path):
     assert board.status["upload"]["conflicts"] == board.status["upload"]["failures"] == 0
 
 
-async def run(board):
+@needs_board
+@needs_broker
+def test_a_reboot_says_so_and_answers_first(tmp_path):
+    board_libs("umqtt/robust")
+    with Mosquitto(tmp_path / "broker") as broker:
+        config = settings(broker.url, 600)
+        with PeerCollector(broker.port, f"motelog/{config['device']}/") as collector:
+            board = VirtualBoard(world_for(config), tmp_path / "board")
+            board.install(config=config)
+            assert asyncio.run(run(board, lambda: reboot(collector))) == 70, "\n".join(board.log)
+            collector.wait_for(lambda: collector.states[-1] == "restarting")
+    assert collector.replies == [{"id": 1, "ok": True, "text": "the board starts anew"}]
+    assert "offline" not in collector.states
+
+
+def reboot(collector):
+    collector.wait_for(lambda: "recording" in collector.states)
+    collector.command(b'{"id": 1, "do": "reboot"}')
+
+
+async def run(board, meanwhile=None):
     await board.start()
     try:
+        if meanwhile:
+            await asyncio.to_thread(meanwhile)
         return await asyncio.wait_for(board.wait(), 60)
     finally:
         await board.kill()
