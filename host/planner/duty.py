@@ -2,9 +2,17 @@
 
 from dataclasses import asdict, dataclass
 
+from config.board_model import board
+from config.chips import CHIPS
+from config.ports import port
 from host.planner.figures import DAY_S
+from host.planner.stall import sensor_frames
 
 _WEEK = 7
+_NAP_AWAKE_S = 0.092
+"""Awake between two light sleeps while recording: the main loop's round. Measured by the virtual board's counters
+(tests/sleep/test_forecast.py); the flash and the bus of a real one add to it."""
+_LEAST_NAP_S = 0.05  # app/doze.py
 
 
 @dataclass(frozen=True)
@@ -43,10 +51,33 @@ def duty(config: dict, *, boot_s: float = 0.0, upload_s: float = 0.0, bytes_per_
     if kind == "none" or recordings * record_s >= DAY_S:
         return Duty(recordings, record_s, DAY_S, 0, 0, 0, uploads, always)
     wakeups = recordings if kind == "deep" else 0.0
-    awake_s = min(DAY_S, recordings * (record_s + (boot_s if kind == "deep" else 0)) + uploads * upload_s)
-    asleep_s = DAY_S - awake_s
-    light_s, deep_s = (0.0, asleep_s) if kind == "deep" else (asleep_s, 0.0)
-    return Duty(recordings, record_s, awake_s, light_s, deep_s, wakeups, uploads, False)
+    at_work_s = min(DAY_S, recordings * (record_s + (boot_s if kind == "deep" else 0)) + uploads * upload_s)
+    napped_s = recordings * record_s * _nap_share(config)
+    asleep_s = DAY_S - at_work_s
+    light_s, deep_s = (napped_s, asleep_s) if kind == "deep" else (napped_s + asleep_s, 0.0)
+    return Duty(recordings, record_s, at_work_s - napped_s, light_s, deep_s, wakeups, uploads, False)
+
+
+def _nap_share(config: dict) -> float:
+    """The part of a recording that the board sleeps through while FIFOs fill (app/doze.py): 0 with a microphone, behind
+    a trigger, or on a port whose time stamps do not bear it.
+    """
+    streams = config["streams"].values()
+    platform = board(config["board"]).firmware.platform
+    if config["schedule"].get("trigger") or not port(platform)["light_records"]:
+        return 0.0
+    nap_s = min(_nap_s(stream, config["storage"]["stall_ms"] / 1000) for stream in streams)
+    return nap_s / (nap_s + _NAP_AWAKE_S) if nap_s >= _LEAST_NAP_S else 0.0
+
+
+def _nap_s(stream: dict, stall_s: float) -> float:
+    """Longest light sleep that a stream bears, as app/doze.py reckons it."""
+    if "fifo_frames" not in CHIPS[stream["driver"]]:
+        return 0.0
+    fifo = sensor_frames(stream)
+    room_s = 0.9 * min(fifo, (stream["ring_blocks"] - 1) * stream["block_frames"]) / stream["rate_hz"]
+    poll_s = min(stream["block_frames"], max(1, fifo // 4)) / stream["rate_hz"]
+    return room_s - max(room_s / 2, 2 * stall_s) - poll_s
 
 
 def _recordings(schedule: dict) -> tuple[float, float]:

@@ -43,7 +43,7 @@ def stall(config: dict, board: Board) -> Stall:
     buffers = {}
     for name, stream in config["streams"].items():
         rate = stream["rate_hz"]
-        held = _sensor_frames(stream)
+        held = sensor_frames(stream)
         if held is not None:
             buffers[f"{name}: {_own_buffer(stream)}"] = 1000 * held / rate
         buffers[f"{name}: ring"] = 1000 * stream["ring_blocks"] * stream["block_frames"] / rate
@@ -64,7 +64,7 @@ LOOKUP_MS = Range(5, 50, 4000)
 """`getaddrinfo` blocks: an answer takes tens of ms, a server that is silent seconds (lwIP asks 4 times, 1 s apart)."""
 
 
-def _sensor_frames(stream: dict) -> float | None:
+def sensor_frames(stream: dict) -> float | None:
     """What the sensor or the port's driver holds unread; None: the computer's microphone, which has its own."""
     chip = CHIPS[stream["driver"]]
     if "fifo_frames" in chip:
