@@ -35,7 +35,7 @@ class Recorder:
         self._done = 0
         try:
             self._write(block)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self._failed(error)
         if self._done < block.n_frames:
             self._give_up(block)

@@ -20,6 +20,7 @@ class Digest:
         self._crc = bytearray(4)
         crc32_start(self._crc)
         self._sha = hashlib.sha256()
+        self._facts = None
 
     def add(self, view, n):
         """`view` holds n bytes."""
@@ -28,8 +29,10 @@ class Digest:
         self.n_bytes += n
 
     def facts(self):
-        """-> (length, CRC-32 as 8 hex digits, SHA-256 as 64)."""
-        return self.n_bytes, "%08x" % crc32_value(self._crc), hexlify(self._sha.digest()).decode()
+        """-> (length, CRC-32 as 8 hex digits, SHA-256 as 64). Nothing may be added afterwards."""
+        if not self._facts:  # MicroPython's hash tells its digest once
+            self._facts = (self.n_bytes, "%08x" % crc32_value(self._crc), hexlify(self._sha.digest()).decode())
+        return self._facts
 
 
 def whole_frames(path, info):

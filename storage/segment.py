@@ -262,7 +262,7 @@ class SegmentWriter:
         self._ledger = account["ledger"]
         try:
             self._finish()
-        except OSError:
+        except (OSError, MemoryError):
             pass  # `open` tries again, and raises
         return account
 

@@ -132,6 +132,7 @@ def test_the_test_command_tells_what_pytest_said(tmp_path, source, arguments, co
     assert done.returncode == code, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_campaign_ends_with_its_sums(tmp_path):
     """Two workers tell what they counted; the environment asks for the whole."""
     cases = [f"""
@@ -219,6 +220,7 @@ def test_a_wrong_hash_is_refused_and_nothing_is_left_that_looks_complete(bootstr
     answer(root, env)
 
 
+@pytest.mark.slow
 def test_two_first_uses_at_once_make_one_environment(bootstrap):
     root, env = bootstrap
     command = [PLAIN_PYTHON, str(root / "deploy.py"), "check"]

@@ -236,3 +236,21 @@ def test_flash_that_refuses_in_the_middle_of_a_segment():
         bench.record(7000)
         losses += bench.finish()["lost"].get("flash", 0)
     assert losses > 0
+
+
+def test_bug_a_lack_of_memory_at_the_end_of_a_segment_ended_the_recording():
+    bench = Bench()
+    writer = bench.recorder.writer
+    finish = writer._finish
+    wanting = [0]
+
+    def lacking():
+        wanting[0] += 1
+        if wanting[0] == 2:
+            raise MemoryError()
+        finish()
+
+    writer._finish = lacking
+    bench.record(5000)
+    account = bench.finish()
+    assert wanting[0] > 3 and account["stored"] == 5000 and not account["lost"]

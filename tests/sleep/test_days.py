@@ -71,6 +71,7 @@ def test_every_planned_recording_exists_on_the_grid(tmp_path, ppm, hours):
     assert newest["clock_fixes"][0][2] < HOUR * 100, "the error of the RTC was measured"
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_away_costs_little_and_nothing(tmp_path):
     hours, away = (5 * 24, [[24 * HOUR, 96 * HOUR]]) if WHOLE else (4, [[1.2 * HOUR, 2.7 * HOUR]])
     awake = {}
