@@ -15,6 +15,7 @@ from host.virtual import image
 from host.virtual.compiler import compile_files, find_micropython
 
 HERE = Path(__file__).parent
+HEAP_KB = 448  # 64-bit objects take twice the room of a board's; about 100 KB of it are the stand-in hardware's own
 POWER_CUT = 77  # the world's flash.cut_at was reached
 RESET = 70  # the program called machine.reset(), or the watchdog bit
 DEEP_SLEEP = 71  # the program called machine.deepsleep(), and nothing will wake it
@@ -30,7 +31,7 @@ class VirtualBoard:
     deep sleep, power cuts that the world plans, and, when it has `reboots`, resets: the process is started again.
     """
 
-    def __init__(self, world: dict, workdir: Path | str, heap_kb: int = 384):
+    def __init__(self, world: dict, workdir: Path | str, heap_kb: int = HEAP_KB):
         self.workdir = Path(workdir).resolve()
         self.workdir.mkdir(parents=True, exist_ok=True)
         self.world = _absolute(world, self.workdir)

@@ -22,11 +22,11 @@ def test_nothing_is_lost_or_doubled_while_workers_are_killed(tmp_path):
     (tmp_path / "broker").mkdir()
     url = (tmp_path / "store").as_uri()
     result = asyncio.run(
-        proof.prove(url, {}, tmp_path / "broker", devices=20, sessions=2, workers=2, kills=2)
+        proof.prove(url, {}, tmp_path / "broker", devices=40, sessions=6, workers=2, kills=2)
     )
     check(result)
     report = verify.verify(tmp_path / "store")
-    assert report.ok and len(report.streams) == 20 * 2 * 2
+    assert report.ok and len(report.streams) == 40 * 6 * 2
 
 
 @pytest.mark.slow
