@@ -10,10 +10,9 @@ import tempfile
 import threading
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from host import certs
+from host.bench_rows import row
+from host.bench_rows import show as show_rows
 from host.board_files import ROOT
 from host.virtual.compiler import find_micropython
 
@@ -39,21 +38,15 @@ def measure() -> dict:
             one = job | {"names": job["names"][:1]}
             heap, handshake = (_run(one, way, near.port)["heap"] for way in ("heap", "bare_heap"))
     return {"https": [
-        _row("HTTPS on loopback", ours, "bare TLS stream, same files", bare, "kB/s", ">= 0.8"),
-        _row("HTTPS at 50 ms round trip", ours_50, "bare TLS stream, same files", bare_50, "kB/s", ">= 0.8"),
-        _row("heap to ship a 1 MB segment, without TLS's", heap - handshake, "limit", 24 * 1024, "bytes", "<= 1"),
+        row("HTTPS on loopback", ours, "bare TLS stream, same files", bare, "kB/s", ">= 0.8"),
+        row("HTTPS at 50 ms round trip", ours_50, "bare TLS stream, same files", bare_50, "kB/s", ">= 0.8"),
+        row("heap to ship a 1 MB segment, without TLS's", heap - handshake, "limit", 24 * 1024, "bytes", "<= 1"),
     ]}  # fmt: skip
 
 
 def show(found: dict) -> None:
     """The rows for a person."""
-    shown = Table(title="Upload by HTTPS")
-    for heading in ("what", "against", "ratio", "goal", "ours", "other", "unit"):
-        shown.add_column(heading, justify="right" if heading in ("ratio", "ours", "other") else "left")
-    for row in found["https"]:
-        cells = [row[key] for key in ("what", "against", "ratio", "goal", "ours", "theirs", "unit")]
-        shown.add_row(*map(str, cells))
-    Console().print(shown)
+    show_rows("Upload by HTTPS", found["https"])
 
 
 def segments(folder: Path, count: int) -> list:
@@ -84,13 +77,6 @@ def _run(job: dict, way: str, port: int) -> dict:
     if done.returncode:
         raise RuntimeError(f"tests/bench/https.py failed: {(done.stdout + done.stderr).strip()[-1000:]}")
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def _row(what: str, ours: float, against: str, theirs: float, unit: str, goal: str) -> dict:
-    return {
-        "what": what, "against": against, "ratio": round(ours / theirs, 3), "unit": unit, "ours": round(ours),
-        "theirs": round(theirs), "goal": goal,
-    }  # fmt: skip
 
 
 class Counting(asyncio.Protocol):

@@ -9,9 +9,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from host.bench_rows import row
+from host.bench_rows import show as show_rows
 from host.board_files import ROOT
 from host.libs import cache_folder, is_present, locked
 from host.virtual.compiler import find_micropython
@@ -47,23 +46,17 @@ def measure() -> dict:
         held = run("silent", near.mute_port, [])["gap_ms"]
         heap = run("motelog", near.port, segments(folder, 1, 1_000_000), heap=True)["heap"]
     return {"mqtt": [
-        _row("QoS 1 on loopback", ours, "bare asyncio stream, same window", bare, "kB/s", ">= 0.8"),
-        _row("QoS 1 at 50 ms round trip", over_50_ms, "window / round trip", bound, "kB/s", ">= 0.9"),
-        _row("the same, 33 kB messages", small_ours, "umqtt.robust publish", stop_and_wait, "kB/s", ""),
-        _row("loop held by a silent broker", held["motelog"], "umqtt connect, 2 s allowed", held["umqtt"], "ms", ""),
-        _row("heap to ship a 1 MB segment", heap, "limit", 24 * 1024, "bytes", "<= 1"),
+        row("QoS 1 on loopback", ours, "bare asyncio stream, same window", bare, "kB/s", ">= 0.8"),
+        row("QoS 1 at 50 ms round trip", over_50_ms, "window / round trip", bound, "kB/s", ">= 0.9"),
+        row("the same, 33 kB messages", small_ours, "umqtt.robust publish", stop_and_wait, "kB/s", ""),
+        row("loop held by a silent broker", held["motelog"], "umqtt connect, 2 s allowed", held["umqtt"], "ms", ""),
+        row("heap to ship a 1 MB segment", heap, "limit", 24 * 1024, "bytes", "<= 1"),
     ]}  # fmt: skip
 
 
 def show(found: dict) -> None:
     """The rows for a person."""
-    shown = Table(title="Upload by MQTT")
-    for heading in ("what", "against", "ratio", "goal", "ours", "other", "unit"):
-        shown.add_column(heading, justify="right" if heading in ("ratio", "ours", "other") else "left")
-    for row in found["mqtt"]:
-        cells = [row[key] for key in ("what", "against", "ratio", "goal", "ours", "theirs", "unit")]
-        shown.add_row(*map(str, cells))
-    Console().print(shown)
+    show_rows("Upload by MQTT", found["mqtt"])
 
 
 def _run(job: Path) -> dict:
@@ -94,13 +87,6 @@ def segments(folder: Path, count: int, size: int = SEGMENT_BYTES) -> list:
 
 def _rate(result: dict) -> float:
     return result["bytes"] / result["us"] * 1000  # kB/s
-
-
-def _row(what: str, ours: float, against: str, theirs: float, unit: str, goal: str) -> dict:
-    return {
-        "what": what, "against": against, "ratio": round(ours / theirs, 3), "unit": unit, "ours": round(ours),
-        "theirs": round(theirs), "goal": goal,
-    }  # fmt: skip
 
 
 class Counting(asyncio.Protocol):

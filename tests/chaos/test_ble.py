@@ -27,7 +27,7 @@ class Fetched:
     """A board, and a front that is asked to fetch by hand; `early`: acknowledged before it was durable in `out`."""
 
     def __init__(self, folder: Path, rig: BleRig, monkeypatch):
-        self.out, self.rig, self.early, self.acks, self.heaps = folder / "out", rig, [], [], []
+        self.out, self.rig, self.early, self.acks = folder / "out", rig, [], []
         self.ingest = Ingest(Store(self.out))
         self.is_full = False
         self.ingest.store.free_bytes = lambda: 0 if self.is_full else None
