@@ -45,16 +45,18 @@ def test_stop_goes_on_idle_and_start_begins_another_session(tmp_path):
 
 def test_a_pause_ends_by_itself_and_is_as_long_as_the_last_one(tmp_path):
     board = make(tmp_path, motion_only())
-    again = iter(range(1000))
+    again = iter(range(1, 1000))
     script = [
         (recording(3), "pause"),
         (lambda status: status["state"] == "idle" and next(again) == 60, "pause"),
         (recording(2), "exit"),
     ]
-    said = asyncio.run(talk(board, script))
-    idle = [status for status in said if status["state"] == "idle"]
-    assert 175 <= len(idle) <= 185, "one status a second: 60 s, and 120 s from the second pause on"
-    assert [json.loads(files["ledger.json"])["reason"] for files in sessions(board.files()).values()] == ["stop"] * 2
+    asyncio.run(talk(board, script))
+    first, second = sessions(board.files()).values()
+    ledgers = [json.loads(files["ledger.json"]) for files in (first, second)]
+    assert [ledger["reason"] for ledger in ledgers] == ["stop"] * 2
+    paused_s = (json.loads(second["session.json"])["started_t_us"] - ledgers[0]["ended_t_us"]) / 1e6
+    assert paused_s == pytest.approx(60 + 120, abs=1), "60 s of the first pause, and 120 s from the second one on"
 
 
 def test_a_pause_does_not_undo_a_stop(tmp_path):
