@@ -12,6 +12,13 @@ def pytest_pycollect_makemodule(module_path, parent):
     return None  # an ordinary test module
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from tests.tools.sharing import Sharing
+
+    return Sharing(config, log) if config.getvalue("dist") == "load" else None
+
+
 @pytest.fixture(params=WIDTHS)
 def micropython(request):
     """Path of a MicroPython; a test that asks for it runs once on the 64-bit and once on the 32-bit one."""

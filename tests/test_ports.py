@@ -54,20 +54,17 @@ def missing():
     return {port: stubs.missing_names(folder, list(FILES.values())) for port, folder in folders.items()}
 
 
-@pytest.mark.xdist_group("stubs")
 @pytest.mark.parametrize("port", stubs.PORTS)
 def test_no_name_is_used_unguarded_that_the_port_lacks(port, missing):
     found = {file: texts - stubs.ALLOWED.get(file, {}).keys() for file, texts in missing[port].items()}
     assert not {file: texts for file, texts in found.items() if texts}
 
 
-@pytest.mark.xdist_group("stubs")
 def test_what_is_allowed_to_be_missing_is_missing_somewhere(missing):
     everywhere = {(file, text) for files in missing.values() for file, texts in files.items() for text in texts}
     assert {(file, text) for file, texts in stubs.ALLOWED.items() for text in texts} <= everywhere
 
 
-@pytest.mark.xdist_group("stubs")
 def test_a_name_that_no_port_has_is_found(tmp_path, missing, monkeypatch):
     monkeypatch.setattr(stubs, "ROOT", tmp_path)
     sample = tmp_path / "sample.py"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools import apt
+from tests.tools import apt, sharing
 from tests.tools.micropython import run_micropython
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,6 +77,26 @@ def test_a_script_chooses_its_heap(run_scripts):
 def test_a_script_starts_in_an_empty_folder_of_its_own(run_scripts):
     source = "import os\ndef test_empty():\n    assert os.listdir() == []\n    open('file', 'w').close()\n"
     assert run_scripts(source)[0] == 0  # both widths
+
+
+def test_a_script_runs_once_per_width_however_many_workers_there_are(run_scripts, tmp_path):
+    source = f"open('{tmp_path}/starts', 'a').write('x')\n" + "".join(f"def test_{i}(): pass\n" for i in range(20))
+    code, output = run_scripts(source, "-k", "64-bit", "-n", "2")
+    assert code == 0 and "20 passed" in output
+    assert (tmp_path / "starts").read_text() == "x"
+
+
+def test_tests_that_share_a_fixture_share_a_worker(tmp_path):
+    for name, scope in (("test_dear.py", "module"), ("test_cheap.py", "function"), ("mp_board.py", "module")):
+        (tmp_path / name).write_text(f'@pytest.fixture(scope="{scope}")\n')
+    groups = {test: sharing.group(test, tmp_path) for test in (
+        "test_dear.py::test_a", "test_dear.py::test_b[x]", "test_cheap.py::test_a", "test_cheap.py::test_b[64-bit]",
+        "mp_board.py::test_a[64-bit]", "mp_board.py::test_b[64-bit]", "mp_board.py::test_a[32-bit]",
+    )}  # fmt: skip
+    assert list(groups.values()) == [
+        "test_dear.py", "test_dear.py", "test_cheap.py::test_a", "test_cheap.py::test_b[64-bit]",
+        "mp_board.py[64-bit]", "mp_board.py[64-bit]", "mp_board.py[32-bit]",
+    ]  # fmt: skip
 
 
 def test_the_fixture_gives_the_width_it_names(micropython, request):

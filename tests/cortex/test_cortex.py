@@ -88,21 +88,18 @@ def _run(machine: qemu.Machine, script: str, without: dict) -> None:
     assert not [verdict for verdict in verdicts if verdict[1] and not verdict[1].startswith("skipped")]
 
 
-@pytest.mark.xdist_group("cortex")
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_on_a_cortex_m3(script, cortex):
     _run(cortex, script, SCRIPTS[script])
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("cortex")
 @pytest.mark.parametrize("cortex", ["long"], indirect=True)
 @pytest.mark.parametrize("script", SLOW)
 def test_a_long_script_on_a_cortex_m3(script, cortex):
     _run(cortex, script, SLOW[script])
 
 
-@pytest.mark.xdist_group("cortex")
 def test_it_is_the_machine_that_is_meant(cortex):
     """Native code, floats of single precision, small ints of 31 bits (one bit more takes heap)."""
     assert cortex.run("print(1 + 1e-8 == 1)").strip() == "True"
@@ -114,7 +111,6 @@ def test_it_is_the_machine_that_is_meant(cortex):
     assert cortex.run(code.format(1)).strip() == "heap"
 
 
-@pytest.mark.xdist_group("cortex")
 def test_a_script_that_fails_there_is_seen(cortex):
     with pytest.raises(AssertionError, match="test_the_truth_lies_within"):
         _run(cortex, "drivers/mp_clocked", {})

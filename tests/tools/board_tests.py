@@ -89,7 +89,6 @@ class BoardTest(pytest.Item):
     def __init__(self, *, test: str, width: str, line: int, **keywords):
         super().__init__(**keywords)
         self.test, self.width, self.line = test, width, line
-        self.add_marker(pytest.mark.xdist_group(f"{self.path}[{width}]"))  # one process for all of them
 
     def runtest(self):
         if not interpreter(self.width):
