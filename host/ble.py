@@ -4,9 +4,11 @@ smpclient speaks MCUmgr's SMP; our own group (64) is described here once more (t
 transport/smp_device.py, the page docs/ble.md). bleak is the radio on Linux, macOS and Windows.
 """
 
+import asyncio
 import struct
 import zlib
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +17,7 @@ from bleak import BleakScanner
 from bleak.exc import BleakError
 from pydantic import BaseModel, ConfigDict
 from smp import error as smperror
-from smp import message
+from smp import header, message
 from smp.error import MGMT_ERR
 from smpclient import SMPClient
 from smpclient.exceptions import SMPClientException
@@ -27,7 +29,8 @@ from smpclient.transport.ble import SMPBLETransport
 GROUP = 64
 COMPANY = 0xFFFF  # of the advertised state
 CONNECT_S = 15
-ANSWER_S = 30  # 16 KB over a slow link
+AHEAD = 2  # requests under way in a download: the next one waits at the board while it sends
+ANSWER_S = 30 * AHEAD  # each 16 KB over a slow link
 LINK_ERRORS = (BleakError, SMPClientException, SMPTransportDisconnected, TimeoutError, OSError, ValueError, EOFError)
 
 
@@ -130,6 +133,37 @@ class Found:
     waiting: int
 
 
+class InTurn:
+    """For an SMPTransport: requests may be sent before earlier ones are answered; answers come in the same order."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self._sending, self._receiving = asyncio.Lock(), asyncio.Lock()  # who waits is served in order
+
+    async def send_and_receive(self, data: bytes) -> bytes:
+        async with self._sending:
+            await self.send(data)
+        async with self._receiving:
+            return await self.receive()
+
+
+class BleakTransport(InTurn, SMPBLETransport):
+    """smpclient's, but an answer ends where its length says, although the next one may have begun to arrive."""
+
+    async def receive(self) -> bytes:
+        await self._have(header.Header.SIZE)
+        size = header.Header.SIZE + header.Header.loads(bytes(self._buffer[: header.Header.SIZE])).length
+        await self._have(size)
+        answer = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return answer
+
+    async def _have(self, size: int) -> None:
+        async with self._notify_condition:
+            while len(self._buffer) < size:
+                await self._notify_or_disconnect()
+
+
 class Radio(Protocol):
     """What the collector needs of a Bluetooth stack. Both raise one of LINK_ERRORS."""
 
@@ -137,7 +171,7 @@ class Radio(Protocol):
         """The boards within reach."""
 
     def transport(self) -> SMPTransport:
-        """A new one, to connect with."""
+        """A new one, InTurn, to connect with."""
 
 
 class BleakRadio:
@@ -153,7 +187,7 @@ class BleakRadio:
         return found
 
     def transport(self) -> SMPTransport:
-        return SMPBLETransport()
+        return BleakTransport()
 
 
 def parse_state(data: bytes) -> tuple[bool, bool, int] | None:
@@ -169,6 +203,7 @@ class Board:
 
     def __init__(self, transport: SMPTransport, address: str):
         self._client = SMPClient(transport, address, ANSWER_S)
+        self._piece = 0  # bytes of a file in an answer; the board's may become longer while it is connected
 
     async def __aenter__(self) -> "Board":
         try:
@@ -227,15 +262,41 @@ class Board:
             have = 0
         with open(part, "r+b" if have else "wb") as file:
             file.seek(have)
-            while have < size:
-                answer = await self._ask(FileDownload(name=f"/{remote}", off=have), remote)
-                if answer.off != have or not answer.data or have + len(answer.data) > size:
-                    raise LinkError(f"{remote}: an answer for another place of the file")
-                file.write(answer.data)
+            async for data in self._rest(remote, size, have):
+                file.write(data)
                 file.flush()
-                have += len(answer.data)
-                moved(len(answer.data))
+                moved(len(data))
         return part.read_bytes()
+
+    async def _rest(self, remote: str, size: int, have: int) -> AsyncIterator[bytes]:
+        """The file's bytes from `have` on, with requests ahead as soon as it is known how much an answer holds: a board
+        that never waits for a request uses all of the link. After an error the connection is of no use any more.
+        """
+        asked: deque[tuple[int, asyncio.Task]] = deque()
+        ahead = have  # so far it has been asked
+        try:
+            while have < size:
+                while ahead < size and len(asked) < (AHEAD if self._piece else 1):
+                    request = FileDownload(name=f"/{remote}", off=ahead)
+                    asked.append((ahead, asyncio.create_task(self._ask(request, remote))))
+                    ahead += self._piece or size
+                off, task = asked.popleft()
+                answer = await task
+                end = off + len(answer.data)
+                if answer.off != off or end == off or end > size:
+                    raise LinkError(f"{remote}: an answer for another place of the file")
+                is_short = end < size and end - off < self._piece
+                if end < size:
+                    self._piece = end - off
+                if off <= have < end:
+                    yield answer.data[have - off :]
+                    have = end
+                if is_short or not asked:  # what else was asked for begins behind a hole
+                    ahead = have
+        finally:
+            for _, task in asked:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in asked), return_exceptions=True)
 
     async def _is_prefix(self, remote: str, data: bytes) -> bool:
         answer = await self._ask(FileHashChecksum(name=f"/{remote}", type="crc32", off=0, len=len(data)), remote)

@@ -4,8 +4,9 @@ Any MCUmgr client reads the board (docs/ble.md). The board never knows who liste
 other side asks for a piece, asks for the next one, and acknowledges what it has. So a connection may be cut anywhere.
 
 Three things bound the RAM: a buffer of 2 KB, through which the files in long answers pass, one for requests, and that
-an answer is finished before the next request is looked at. NimBLE says ENOMEM when its buffers are full, then we wait;
-BTstack (RP2) queues everything on the heap, therefore its answers are small.
+an answer is handed to the stack before the next request is looked at. NimBLE says ENOMEM when its buffers are full,
+then we wait; BTstack (RP2) queues everything on the heap, therefore its answers are small. A client that has a second
+request here while it gets the first answer keeps the link busy: ours does.
 """
 
 import asyncio

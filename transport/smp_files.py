@@ -16,7 +16,7 @@ GROUP = 8
 SLICE_BYTES = 2048  # read at once; then others have their turn: 1 to 2 ms on a board's flash
 INDEX = "/index"
 _INDEX_BYTES = 4096
-_HEAD_BYTES = 3  # of a byte string of up to 64 KB
+_HEAD_BYTES = 35  # in front of a download's data, at most: with fewer, not more data, so that all answers hold the same
 
 BAD_NAME, NOT_FOUND, READ_FAILED, BEYOND_END, NO_SUCH_HASH, READ_ONLY = 2, 3, 7, 12, 13, 15  # FS_MGMT_ERR_...
 
@@ -55,7 +55,7 @@ class Files:
                 out.value("len")
                 out.value(size)
             out.value("data")
-            n = min(size - off, self.limit - out.at - _HEAD_BYTES)
+            n = min(size - off, self.limit - _HEAD_BYTES)
             out.head(cbor.BYTES, n)
         except BaseException:
             file.close()

@@ -1,11 +1,12 @@
 """SMP and its CBOR on the board: what is written can be read, what is wrong is refused, pieces make requests."""
 
 import asyncio
+import io
 import random
 
 from transport import cbor, smp
 from transport.smp_device import utc_us
-from transport.smp_files import is_name
+from transport.smp_files import Files, is_name
 
 VALUES = [0, 1, 23, 24, 255, 256, 65535, 65536, 0x3FFFFFFF, 0x40000000, 0xFFFFFFFF, 1 << 32, (1 << 64) - 1, -1, -24,
           -25, -257, -(1 << 31), "", "a", "äöü" * 90, b"", b"\x00\xff" * 200, True, False, None]  # fmt: skip
@@ -125,6 +126,27 @@ def test_errors_have_their_codes():
     assert answer(request(b"\xa0"), long)[8:] == encoded({"rc": 7})
     assert answer(request(b"\xa0", command=9), long)[8:] == encoded({"rc": 8})
     assert answer(request(b"\xa1"), long)[8:] == encoded({"rc": 3})
+
+
+class OneFile:
+    """A spool with a file that is long enough for offsets of 1, 2, 3 and 5 bytes."""
+
+    device = "d"
+
+    def open(self, name):
+        return io.BytesIO(bytes(80000))
+
+
+def test_all_answers_of_a_download_hold_the_same_as_clients_ask_ahead():
+    download = Files(OneFile(), 1000).handlers()[8, 0]
+    found = set()
+    for off in (0, 1, 23, 24, 255, 256, 65535, 65536, 79000):
+        buffer = bytearray(2000)
+        out = cbor.Writer(buffer, smp.HEADER_BYTES)
+        file, n = asyncio.run(download(smp.READ, {"off": off, "name": "d/s/f.npy"}, out))
+        assert out.at + n <= 1000 and file.seek(0, 1) == off
+        found.add(n)
+    assert len(found) == 1 and found.pop() > 950
 
 
 def test_names():

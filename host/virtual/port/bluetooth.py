@@ -28,6 +28,7 @@ _GATTS_WRITE = 3
 _GATTS_INDICATE_DONE = 20
 _MTU_EXCHANGED = 21
 _ENCRYPTION_UPDATE = 28
+_IPPROTO_TCP, _TCP_NODELAY = 6, 1
 _buffer = bytearray(2048)  # made early: a heap that has been in use for long may have no such piece
 _DEFAULT_BYTES = 20  # what a characteristic's value holds unless gatts_set_buffer says otherwise
 
@@ -112,6 +113,7 @@ class BLE:
         if on and self._socket is None:
             self._socket = usocket.socket()
             self._socket.connect(usocket.getaddrinfo("127.0.0.1", self._world["port"])[0][-1])
+            self._socket.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)  # else the second notification waits for an ACK
             self._free = self._world.get("buffers", 12)
             self._reader = asyncio.create_task(self._read())
             self._send("C", json.dumps({"mtu": self._config["mtu"]}).encode())

@@ -7,10 +7,10 @@ from bumble.device import Advertisement
 from smpclient.transport.bumble import Connected, Connecting, SMPBumbleTransport, SMPBumbleTransportException
 from smpclient.transport.bumble.device import bumble_device
 
-from host.ble import COMPANY, Found, parse_state
+from host.ble import COMPANY, Found, InTurn, parse_state
 
 
-class Transport(SMPBumbleTransport):
+class Transport(InTurn, SMPBumbleTransport):
     """smpclient's, but it raises its own exceptions only, and a link that breaks is noticed at once: bumble waits 30 s
     for the answer to a request that was cut off.
     """
