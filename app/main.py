@@ -32,6 +32,15 @@ class Board:
         self.streams, absent = build_streams(config, self.clock, status.log)
         del build_streams
         forget("app.parts")
+        schedule = config["schedule"]
+        self.sleep = schedule["sleep"]
+        watchdog_s = config["power"]["watchdog_s"]
+        self.power = kept = None
+        if self.sleep != "none" or watchdog_s is not None:
+            from app.power import Power
+
+            self.power = Power(config, self.clock, status.log)
+            kept = self.power.left("spool")
         storage = config["storage"]
         max_kb = storage["max_kb"]
         volume = None
@@ -47,6 +56,7 @@ class Board:
             when_full=storage["when_full"],
             keep_acknowledged=storage["keep_acknowledged"],
             volume=volume,
+            kept=kept,
         )
         for line in self.spool.recover():
             status.log("recovered " + line)
@@ -73,20 +83,12 @@ class Board:
             from app.battery import battery
 
             self.battery = battery(config["power"]["battery"], status.log)
-        schedule = config["schedule"]
-        self.sleep = schedule["sleep"]
         self._stall_ms = storage["stall_ms"]
         self.duration_s = schedule["duration_s"]
         names = [stream.name for stream in self.streams]
         self._trigger = schedule["trigger"] if schedule["trigger"] and schedule["trigger"]["stream"] in names else None
-        self.power = None
-        watchdog_s = config["power"]["watchdog_s"]
-        if self.sleep != "none" or watchdog_s is not None:
-            from app.power import Power
-
-            self.power = Power(config, self.clock, status.log)
-            if watchdog_s is not None:
-                self.power.watch(int(watchdog_s * 1000))
+        if watchdog_s is not None:
+            self.power.watch(int(watchdog_s * 1000))
         gc.collect()
         from app import network
 

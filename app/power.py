@@ -45,6 +45,11 @@ class Power:
         """-> a dict of JSON values that the caller may change; deep sleep keeps it. {} at the very first start."""
         return self._kept.setdefault("state", {})
 
+    def left(self, name):
+        """-> what was put into `state()` under that name for deep sleep, once; None after any other kind of start."""
+        value = self.state().pop(name, None)
+        return None if self._reason in ("power", "reset", "soft", "watchdog") else value
+
     def keep(self):
         """Keep `state()` now. A flash that refuses is told about; the RTC's memory may have it all the same."""
         self._utc.pause()

@@ -12,7 +12,7 @@ async def rest(board, tick, seconds):
     board.state = "sleeping"
     status.show(board.snapshot())
     if board.power:
-        await board.power.sleep(seconds, deep=board.sleep == "deep")
+        await _sleep(board, seconds)
         return
     end_us = board.clock.t_us() + seconds * 1000000
     while board.clock.t_us() < end_us and not board.orders:
@@ -48,5 +48,13 @@ async def sleep_if_idle(board):
     board.boots.good()
     board.state = "sleeping"
     status.show(board.snapshot())
-    await board.power.sleep(seconds, deep=board.sleep == "deep")
+    await _sleep(board, seconds)
     board.state = "idle"
+
+
+async def _sleep(board, seconds):
+    """The spool's numbers outlive deep sleep, so that waking costs the same however much waits."""
+    state = board.power.state()
+    state["spool"] = board.spool.kept()
+    await board.power.sleep(seconds, deep=board.sleep == "deep")
+    state.pop("spool", None)

@@ -7,6 +7,7 @@ import os
 TMP = ".tmp"
 MAX_JSON_BYTES = 32768
 ENOSPC = 28  # most ports leave it out of their errno module
+NAMES = 16  # of directories in RAM at once
 _DIRECTORY = 0x4000
 
 
@@ -68,18 +69,27 @@ def is_empty(path):
     return True
 
 
-def next_directory(path, after, key):
-    """-> (key(name), name) of the smallest sub-directory above `after` (None: of all), or None.
+def directories(path, key):
+    """Yield the names of the sub-directories in the order of `key(name)`, without those for which it is None.
 
-    `key(name)` orders the names; None from it skips one. Walking this way holds one name in RAM, however many there
-    are, and allows the caller to remove directories meanwhile.
+    However many there are, it holds a few names in RAM; it lists the directory anew for each few, so the caller may
+    remove some meanwhile.
     """
-    best = None
-    for name in listing(path, directories=True):
-        k = key(name)
-        if k is not None and (after is None or k > after) and (best is None or k < best[0]):
-            best = (k, name)
-    return best
+    after = None
+    while True:
+        first = []
+        for name in listing(path, directories=True):
+            k = key(name)
+            if k is None or (after is not None and k <= after):
+                continue
+            if len(first) < NAMES or k < first[-1][0]:
+                first.append((k, name))
+                first.sort()
+                del first[NAMES:]
+        for after, name in first:  # noqa: B007
+            yield name
+        if len(first) < NAMES:
+            return
 
 
 def read_json(path):
@@ -104,13 +114,14 @@ def write_file(path, data):
 
 
 def write_json(path, value):
-    """Write a small JSON file. -> its length in bytes."""
+    """Write a small JSON file. -> its length."""
     data = json.dumps(value).encode()
     write_file(path, data)
     return len(data)
 
 
 def replace_json(path, value):
-    """Write a JSON file so that after a power cut its old or its new content is there, whole."""
-    write_json(path + TMP, value)
+    """Write a JSON file so that after a power cut its old or its new content is there, whole. -> its length."""
+    n_bytes = write_json(path + TMP, value)
     os.rename(path + TMP, path)
+    return n_bytes

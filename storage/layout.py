@@ -11,14 +11,8 @@ SINGLE_FILES = DOCUMENTS + (LABELS,)  # names of the spool that are one file
 
 
 def sessions(device_path):
-    """Yield the names of the session directories, oldest first."""
-    after = None
-    while True:
-        found = files.next_directory(device_path, after, session_key)
-        if not found:
-            return
-        after = found[0]
-        yield found[1]
+    """-> the names of the session directories, oldest first, one by one."""
+    return files.directories(device_path, session_key)
 
 
 def acknowledged(path, document):
@@ -41,13 +35,8 @@ def stream_of(path):
 
 def folders(session_path):
     """Yield the paths of a session's sub-folders, in the order in which they were filled."""
-    after = None
-    while True:
-        found = files.next_directory(session_path, after, lambda name: int(name) if name.isdigit() else None)
-        if not found:
-            return
-        after = found[0]
-        yield "%s/%s" % (session_path, found[1])
+    for name in files.directories(session_path, lambda name: int(name) if name.isdigit() else None):
+        yield "%s/%s" % (session_path, name)
 
 
 def stems(folder, extension):

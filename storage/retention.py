@@ -129,6 +129,8 @@ def forget_barren(spool):
     """
     path = spool.path + "/forgotten.json"
     known = files.read_json(path)
+    if spool.barren is not None and spool.barren <= MAX_BARREN:
+        return known
     barren = [session for session in sessions(spool.path) if _is_barren("%s/%s" % (spool.path, session))]
     for session in barren[:-MAX_BARREN]:
         session_path = "%s/%s" % (spool.path, session)
@@ -140,6 +142,7 @@ def forget_barren(spool):
         for document in DOCUMENTS:
             files.write_file(acknowledged(session_path, document), b"")
         remove_session(session_path)
+    spool.barren = min(len(barren), MAX_BARREN)
     return known
 
 
@@ -152,7 +155,11 @@ def _is_barren(session_path):
             return False
     for _ in folders(session_path):
         return False
-    ledger = files.read_json(session_path + "/ledger.json") or {}
+    return is_empty(files.read_json(session_path + "/ledger.json") or {})
+
+
+def is_empty(ledger):
+    """-> whether a ledger says that nothing is stored of its session."""
     accounts = ledger.get("streams")
     return isinstance(accounts, dict) and not sum([account["stored"] for account in accounts.values()])
 

@@ -14,19 +14,26 @@ class Space:
     segment that was cut short is repaired by copying it.
     """
 
-    def __init__(self, root, reserve_bytes, max_bytes):
+    def __init__(self, root, reserve_bytes, max_bytes, known=None):
+        """`known`: what `known()` said before the board slept, or None."""
         self._root = root
         self._max_bytes = max_bytes
         self.margin = reserve_bytes
-        self.free_bytes = 0
-        self.used_bytes = 0
         self._reserved = 0  # of segments that are being written
-        self.block_size = os.statvfs(root)[0]
-        self.measure()
+        self.is_estimate = known is not None  # counted on and on: never too high
+        self.block_size, self.free_bytes, self.used_bytes = known or (0, 0, 0)
+        if not known:
+            self.measure()
+
+    def known(self):
+        """-> what a start that continues this one needs to know; None while a segment is unfinished."""
+        return None if self._reserved else [self.block_size, self.free_bytes, self.used_bytes]
 
     def measure(self):
         """Ask the file system (slow: not while recording, unless it has just said that it is full)."""
         status = os.statvfs(self._root)
+        self.block_size = status[0]
+        self.is_estimate = False
         free = status[3]
         if free > status[2]:  # LittleFS counts blocks twice while files change, and its difference goes below zero
             free = 0
@@ -40,6 +47,11 @@ class Space:
     def keep(self, n_bytes):
         """A segment of this length is going to be written: its copy must fit, too."""
         self.margin = max(self.margin, self.cost(n_bytes) + self.block_size)
+
+    def document(self, n_bytes):
+        """A file of this length, which is not counted as used, is there now, or (-n_bytes) is gone."""
+        cost = self.cost(abs(n_bytes))
+        self.free_bytes -= cost if n_bytes > 0 else -cost
 
     def fits(self, n_bytes):
         """-> whether a new segment of that length may be begun."""

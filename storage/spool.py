@@ -47,7 +47,8 @@ class Spool:
 
     `reserve_bytes` stay free for the file system; `max_bytes` (or None) limits what the spool takes; `when_full` is
     `stop` or `drop_oldest`; with `keep_acknowledged` segments stay until their room is needed. `volume`: the card
-    (storage/card.py) that `root` is on, mounted; None: none that could fail.
+    (storage/card.py) that `root` is on, mounted; None: none that could fail. `kept`: what `kept()` said before the
+    board slept, or None: then nothing needs to be looked for, however much waits.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Spool:
         when_full="stop",
         keep_acknowledged=False,
         volume=None,
+        kept=None,
     ):
         if when_full not in ("stop", "drop_oldest"):
             raise ValueError("when_full is %r: stop or drop_oldest would be right" % when_full)
@@ -67,7 +69,8 @@ class Spool:
         self.volume = volume
         self.path = "%s/%s" % (root.rstrip("/"), device)
         files.make_directory(self.path)
-        self.space = Space(self.path, reserve_bytes, max_bytes)
+        self._kept = kept if kept and volume is None and kept["boot"] == self._last_boot() else None
+        self.space = Space(self.path, reserve_bytes, max_bytes, self._kept and self._kept["space"])
         self.drop_oldest = when_full == "drop_oldest"
         self.keep_acknowledged = keep_acknowledged
         self.boot = None
@@ -81,6 +84,7 @@ class Spool:
         self._remains = {}  # stream -> sidecar without data, kept because it is the newest
         self._dropped = {}  # stream -> frames of the running session that retention removed
         self.pending_segments = 0
+        self.barren = None  # how many sessions hold nothing (storage/retention.py); None: to be counted
         self._segments_dropped = 0
         self._lent = {}  # path -> how often it is open for reading
         self._measured = (0, 0)  # segments that waited, and how many KB they had
@@ -90,6 +94,12 @@ class Spool:
 
     def recover(self):
         """Put in order what the last power cut left; once, at start. -> list of sentences, one per thing done."""
+        if self._kept:
+            self.boot = self._kept["boot"] + 1
+            files.replace_json(self.path + "/boot", {"boot": self.boot})
+            self.pending_segments = self._kept["pending"]
+            self.barren = self._kept["barren"]
+            return []
         from storage import recovery  # the caller may forget it afterwards: a tenth of our code
 
         report = recovery.Recovery(self)
@@ -98,12 +108,24 @@ class Spool:
         self.space.measure()
         return report.lines
 
+    def kept(self):
+        """-> what the next start may be given as `kept`, if nothing but sleep lies in between; a dict of JSON values.
+        None: it has something to recover, or must look for itself.
+        """
+        space = self.space.known()
+        if self.session or self.boot is None or not space or self.volume:
+            return None
+        return {"boot": self.boot, "pending": self.pending_segments, "barren": self.barren, "space": space}
+
+    def _last_boot(self):
+        """-> the boot counter, 0 when there is none or it is damaged."""
+        boot = (files.read_json(self.path + "/boot") or {}).get("boot")
+        return boot if isinstance(boot, int) and boot >= 0 else 0
+
     def _next_boot(self):
         """Count the boot, also when the counter is damaged: then on from the highest that a session bears."""
         path = self.path + "/boot"
-        counter = files.read_json(path) or {}
-        boot = counter.get("boot")
-        boot = boot if isinstance(boot, int) and boot >= 0 else 0
+        boot = self._last_boot()
         for name in files.listing(self.path, directories=True):
             key = session_key(name)
             if key:
@@ -126,7 +148,7 @@ class Spool:
         document["forgotten"] = retention.forget_barren(self)
         os.mkdir(path)
         try:
-            files.replace_json(path + "/session.json", document)
+            n_bytes = files.replace_json(path + "/session.json", document)
         except OSError:
             remove_session(path)
             raise
@@ -139,7 +161,11 @@ class Spool:
         self._newest = {}
         self._remains = {}
         self._dropped = {}
-        self.space.measure()
+        if self.space.is_estimate:
+            self.space.document(n_bytes)
+            self.space.directory(1)
+        else:
+            self.space.measure()
         return name
 
     def end(self, ledger):
@@ -150,7 +176,9 @@ class Spool:
         document = {"format": 1, "device": self.device, "session": self.session}
         document.update(ledger)
         retention.fold(self.session_path, document)
-        files.replace_json(self.session_path + "/ledger.json", document)
+        self.space.document(files.replace_json(self.session_path + "/ledger.json", document))
+        if self.barren is not None and retention.is_empty(document):
+            self.barren += 1
         session = self.session
         self.session = None
         self.session_path = None
@@ -186,14 +214,18 @@ class Spool:
     def free(self, n_bytes):
         """-> whether a segment of n bytes may be begun; makes room as `when_full` says. Does not walk the disk."""
         while not self.space.fits(n_bytes):
-            if not (self.drop_oldest and retention.drop_one(self)):
+            if self.space.is_estimate:
+                self.space.measure()
+            elif not (self.drop_oldest and retention.drop_one(self)):
                 return False
         return True
 
     def make_room(self, n_bytes):
         """For the copy that repairs a segment: from the reserve, and only if that is not enough the oldest goes."""
         while not self.space.has(n_bytes):
-            if not (self.drop_oldest and retention.drop_one(self)):
+            if self.space.is_estimate:
+                self.space.measure()
+            elif not (self.drop_oldest and retention.drop_one(self)):
                 return
 
     def place(self, info, seq, n_bytes):
@@ -387,6 +419,7 @@ class Spool:
     def note_drop(self, session, stream, frames):
         """Retention has removed a pending segment."""
         self.pending_segments -= 1
+        self.barren = None
         self._segments_dropped += 1
         if session == self.session:
             self._dropped[stream] = self._dropped.get(stream, 0) + frames
@@ -405,6 +438,9 @@ class Spool:
         for folder in folders(path):
             if not files.is_empty(folder):
                 return
+        for document in DOCUMENTS:
+            self.space.document(-(files.size_of("%s/%s" % (path, document)) or 0))
+        self.space.directory(-1)
         remove_session(path)
 
 

@@ -34,6 +34,7 @@ def test_program_read_erase_and_counters():
     dev.ioctl(6, 1)
     assert dev.snapshot() == b"\xff" * 1024
     assert (dev.programs, dev.programmed_bytes, dev.erases, dev.erased_bytes) == (1, 4, 1, 512)
+    assert dev.reads == 1
 
 
 def test_programming_a_programmed_byte_is_refused():

@@ -23,16 +23,16 @@ class Flash:
     that is too short (or new) is extended with erased blocks; an existing one is kept. Programming a byte that is not
     erased raises RuntimeError: on real NOR flash it would silently give the AND of old and new.
 
-    `programs`, `erases`, `programmed_bytes`, `erased_bytes` count finished operations. `cut_at` = k: the power goes
-    instead of operation k (programs and erases counted together from 0); with `torn` a part of that operation still
-    happens. `on_cut()` is called then; the default raises PowerCut, now and at every later access. `erase_us` (a
-    block) and `program_us` (each 256 B begun) go to `stall(us)`.
+    `programs`, `erases`, `programmed_bytes`, `erased_bytes`, `reads` count finished operations. `cut_at`
+    = k: the power goes instead of operation k (programs and erases counted together from 0); with `torn` a part of that
+    operation still happens. `on_cut()` is called then; the default raises PowerCut, now and at every later access.
+    `erase_us` (a block) and `program_us` (each 256 B begun) go to `stall(us)`; reading takes no time.
     """
 
     def __init__(self, file_or_path, blocks, block_size=4096):
         self.blocks = blocks
         self.block_size = block_size
-        self.programs = self.erases = self.programmed_bytes = self.erased_bytes = 0
+        self.programs = self.erases = self.programmed_bytes = self.erased_bytes = self.reads = 0
         self.cut_at = None
         self.torn = False
         self.dead = False
@@ -65,6 +65,7 @@ class Flash:
             raise self._cut
         self.stream.seek(block * self.block_size + off)
         self.stream.readinto(buf)
+        self.reads += 1
         return 0
 
     def writeblocks(self, block, buf, off=None):

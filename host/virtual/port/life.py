@@ -8,7 +8,9 @@ forecast uses.
 
 import json
 
-PIECES = ("wakeups", "boots", "naps", "flash_programs", "flash_program_bytes", "flash_erases", "sent_bytes")
+PIECES = (
+    "wakeups", "boots", "naps", "flash_programs", "flash_program_bytes", "flash_erases", "flash_reads", "sent_bytes",
+)  # fmt: skip
 SECONDS = ("awake_s", "light_s", "deep_s", "off_s", "radio_s")
 
 
@@ -81,6 +83,7 @@ class Life:
             counters["flash_programs"] += flash.programs
             counters["flash_program_bytes"] += flash.programmed_bytes
             counters["flash_erases"] += flash.erases
+            counters["flash_reads"] += flash.reads
         keeps_rtc = cause is not None or board.world.get("rtc_battery", False)
         kept = {
             "t_us": self.before_us + now + deep_us + off_us,
