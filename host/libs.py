@@ -14,14 +14,17 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LOCK = Path(__file__).resolve().parents[1] / "libs.lock.json"
 INDEX = "https://micropython.org/pi/v2"
 RAW = "https://raw.githubusercontent.com"
 TIMEOUT_S = 20
-NEEDED = {"mqtt": ("umqtt.robust", "umqtt.simple"), "bundle": ("zipfile",)}  # by a key of the configuration's `upload`
+NEEDED = {  # by a key of the configuration's `upload`
+    "mqtt": ("umqtt.robust", "umqtt.simple"), "ble": ("aioble",), "bundle": ("zipfile",),
+}  # fmt: skip
+UNUSED = ("aioble/central.py", "aioble/client.py", "aioble/l2cap.py")  # aioble imports what is there: RAM for nothing
 # The index adds this line to a .py file that has no version (micropython-lib, tools/build.py).
 _VERSION_LINE = re.compile(rb"\n\n__version__ = '[^'\n]*'\n\Z")
 
@@ -67,10 +70,14 @@ def locked() -> list[Package]:
 
 
 def needed(config: dict | None) -> list[Package]:
-    """The packages that a board with this configuration (None: none) needs below its lib/."""
+    """The packages that a board with this configuration (None: none) needs below its lib/; of each the files in use."""
     upload = (config or {}).get("upload") or {}
-    names = {name for key, wanted in NEEDED.items() if upload.get(key) for name in wanted}
-    return [package for package in locked() if package.name in names]
+    names = {name for key, wanted in NEEDED.items() if upload.get(key) is not None for name in wanted}
+    return [
+        replace(package, files=tuple(file for file in package.files if file.target not in UNUSED))
+        for package in locked()
+        if package.name in names
+    ]
 
 
 def files_of(package: Package) -> list[tuple[str, Path]]:

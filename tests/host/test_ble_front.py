@@ -43,8 +43,8 @@ def clean(out: Path) -> list:
     return report.streams
 
 
-@pytest.mark.parametrize("times, heap_kb", [({}, 384), ({"max_latency_s": 1, "interval_s": 0, "connect_s": 30}, 448)])
-def test_a_recording_board_is_fetched_from_until_nothing_is_left(tmp_path, times, heap_kb):
+@pytest.mark.parametrize("times", [{}, {"max_latency_s": 1, "interval_s": 0, "connect_s": 30}])
+def test_a_recording_board_is_fetched_from_until_nothing_is_left(tmp_path, times):
     """The whole recorder, recording while it is read: every sample arrives, no ring overflows. Also with its radio
     switched on for each upload anew.
     """
@@ -58,7 +58,7 @@ def test_a_recording_board_is_fetched_from_until_nothing_is_left(tmp_path, times
         rig.config["upload"] = {"ble": {}, **times}
         rig.config["streams"]["imu"]["segment_frames"] = 128
         rig.world["bluetooth"] = radio.world(enomem_share=0.02)
-        rig.board = VirtualBoard(rig.world, tmp_path / "board", heap_kb=heap_kb)
+        rig.board = VirtualBoard(rig.world, tmp_path / "board")
         rig.board.install(config=rig.config, secrets={}, files=aioble_files())
         async with collector(tmp_path, hci) as front:
             running = asyncio.create_task(rig.run())

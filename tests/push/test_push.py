@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from host import monitor, verify
+from host import libs, monitor, verify
 from host.board import EXAMPLE
 from host.commands import Parser
 from host.pull import command as pull
@@ -166,6 +166,20 @@ def test_a_file_that_the_configuration_names_lies_beside_it(config, console, cap
     (config.parent / "ca.der").write_bytes(b"0123")
     code, told, _ = call(push, capsys, config, "--port", console.port, "--dry-run")
     assert code == 0 and "/ca.der" in told["boards"][0]["copied"]
+
+
+@pytest.mark.parametrize(
+    "upload, names",
+    [({"ble": {}}, ("aioble/core", "aioble/security")), ({"ble": {}, "bundle": "stored"}, ("aioble/core", "zipfile"))],
+)
+def test_the_packages_that_the_configuration_needs_come_along(config, console, capsys, upload, names):
+    if not all(map(libs.is_present, libs.needed({"upload": upload}))):
+        pytest.skip("no board packages: get them with `python3 deploy.py libs --from DIR` (DIR: their clones)")
+    config.write_text(json.dumps(MOTION | {"upload": upload}))
+    code, told, _ = call(push, capsys, config, "--port", console.port, "--dry-run")
+    packages = [path for path in told["boards"][0]["copied"] if path.startswith("/lib/")]
+    assert code == 0 and {f"/lib/{name}.mpy" for name in names} <= set(packages)
+    assert not [path for path in packages if "central" in path or "l2cap" in path]
 
 
 @pytest.mark.parametrize(
