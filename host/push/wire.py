@@ -152,8 +152,8 @@ class Wire(SerialTransport):
             self.exec_raw_no_follow(code)
         except (TransportError, TransportExecError, IndexError) as error:
             raise WireError(f"{self.port}: the board stopped following in the middle ({error})") from None
-        except (serial.SerialException, OSError, ValueError) as error:
-            raise self._gone(error) from None
+        except (serial.SerialException, OSError, ValueError):
+            raise self._gone() from None
         except Exception as error:
             if type(error).__name__ != "error":  # struct.error: two bytes were awaited and did not come
                 raise
@@ -209,11 +209,13 @@ class Wire(SerialTransport):
     def _guard(self, call):
         try:
             return call()
-        except (serial.SerialException, OSError, TypeError) as error:
-            raise self._gone(error) from None
+        except (serial.SerialException, OSError, TypeError):
+            raise self._gone() from None
 
-    def _gone(self, error: Exception) -> WireError:
-        return WireError(f"{self.port}: the board is gone: unplugged, or switched off ({error})")
+    def _gone(self) -> WireError:
+        return WireError(
+            f"{self.port}: the board is gone: unplugged, or switched off; plug it in again and repeat the command"
+        )
 
     def start_program(self) -> None:
         """Leave the raw REPL and soft-reset: boot.py and main.py run."""

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import shutil
 import time
@@ -14,6 +15,7 @@ from host.pull import command, files, link
 from host.push import wire
 from host.virtual import VirtualBoard
 from host.virtual.world import world_for
+from tests.virtual.cable import Cable
 from tests.virtual.console_client import powered
 
 CONFIG = json.loads(EXAMPLE.read_text()) | {"schedule": {"duration_s": 5}}
@@ -185,21 +187,58 @@ def test_a_ledger_that_the_board_has_changed_since_does_not_stop_a_pull(console,
     assert code == 0 and told["files"] == 0 and not told["refused"]
 
 
-def test_a_board_whose_laptop_went_away_begins_anew(console, tmp_path, monkeypatch):
+def impatient(tmp_path, monkeypatch, silence_ms: int) -> None:
+    """The board's part of a pull hears sooner that nobody is there any more."""
     text = link.SERVER.read_text()
     assert "SILENCE_MS = 20000" in text
-    (tmp_path / "server.py").write_text(text.replace("SILENCE_MS = 20000", "SILENCE_MS = 500"))
+    (tmp_path / "server.py").write_text(text.replace("SILENCE_MS = 20000", f"SILENCE_MS = {silence_ms}"))
     monkeypatch.setattr(link, "SERVER", tmp_path / "server.py")
+
+
+def begins_anew(console) -> None:
+    give_up = time.monotonic() + 20
+    while b"begins anew" not in console.seen:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("battery", [True, False], ids=["battery", "powered by the cable"])
+def test_the_cable_is_pulled(recorded, tmp_path, capsys, monkeypatch, battery):
+    """A sentence; a board that goes on by itself; the next pull fetches the rest, and nothing twice."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(command, "HEAR_S", 0.2)
+    impatient(tmp_path, monkeypatch, 3 * 1000 * link.HEARTBEAT_S // 2)
+    shutil.copytree(recorded.parent, tmp_path / "board")
+    moved = []
+    with contextlib.ExitStack() as power:
+        console = power.enter_context(powered(tmp_path / "board", flash={"size_kb": 2048}))
+        for after in (30_000, 150_000):
+            with Cable(console.port, after) as cable:
+                code, told = pull(cable, capsys, tmp_path / "out")
+                assert code == 1 and "the board is gone: unplugged" in told["error"]
+                assert cable.pulled.wait(5)
+                moved.append(told["wire_bytes"])
+                console.seen.clear()
+            if not battery:
+                power.close()
+                console = power.enter_context(powered(tmp_path / "board", flash={"size_kb": 2048}))
+            begins_anew(console)
+        code, told = pull(console, capsys, tmp_path / "out")
+        assert code == 0, told
+    held = sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.suffix in (".npy", ".wav"))
+    assert sum(moved) + told["wire_bytes"] < 1.5 * held + 30_000
+    assert not [found for found in verify.verify(tmp_path / "out").findings if found.level == "error"]
+
+
+def test_a_board_whose_laptop_went_away_begins_anew(console, tmp_path, monkeypatch):
+    impatient(tmp_path, monkeypatch, 500)
     there = wire.Wire(console.port)
     there.interrupt()
     there.fresh()
     link.Link(there)
     console.seen.clear()
     there.close()
-    give_up = time.monotonic() + 20
-    while b"begins anew" not in console.seen:
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    begins_anew(console)
 
 
 def test_the_program_starts_again_afterwards(console, tmp_path, capsys):

@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import re
 import shutil
 
 import pytest
 
 from host.push import install, plan, wire
 from host.push.install import Order, Steps, push
+from tests.virtual.cable import Cable
 from tests.virtual.console_client import powered
 
 MAIN = """
@@ -48,14 +50,18 @@ def old(order, tmp_path):
 def boots(workdir) -> int:
     """-> the version that the board has after a power cycle; it is whole."""
     with powered(workdir) as console:
-        for _ in range(500):
-            found = [line for line in bytes(console.seen).splitlines() if line.startswith(b"@")]
-            if found:
-                break
-            wire.time.sleep(0.02)
-        status = json.loads(found[0][1:])
-        assert status["whole"], (status, workdir, bytes(console.seen))
-        return status["version"]
+        return told_by(console)
+
+
+def told_by(console) -> int:
+    """-> the version that the board says it has; it is whole."""
+    for _ in range(500):
+        if found := re.search(rb"@({.*})", bytes(console.seen)):
+            break
+        wire.time.sleep(0.02)
+    status = json.loads(found[1])
+    assert status["whole"], (status, bytes(console.seen))
+    return status["version"]
 
 
 def start_from(old, workdir) -> None:
@@ -100,6 +106,28 @@ def test_the_client_is_killed_at_a_write(old, order, tmp_path, monkeypatch):
         with powered(workdir) as console:
             assert push_quietly(console, order)["status"]["whole"], "the next push goes through"
     assert ends[0] == 1 and ends[-1] == 2
+
+
+@pytest.mark.parametrize("battery", [True, False], ids=["battery", "powered by the cable"])
+def test_the_cable_is_pulled(old, order, tmp_path, monkeypatch, battery):
+    """A sentence; and a board that boots a whole version by itself, on a battery when nobody has come for a while."""
+    monkeypatch.setattr(wire, "_WATCH", wire._WATCH.replace("period=120000", "period=1500"))
+    start_from(old, tmp_path / "board")
+    ends = []
+    for after in (2500, 5000, 7500, 10000, 12000) if battery else (1, 40, 500, 5000, 12000):
+        with powered(tmp_path / "board") as console:
+            with Cable(console.port, after) as cable:
+                with pytest.raises(wire.WireError, match="the board is gone: unplugged"):
+                    push_quietly(cable, order)
+                assert cable.pulled.wait(5)
+                console.seen.clear()
+            if battery:
+                ends.append(told_by(console))
+        if not battery:
+            ends.append(boots(tmp_path / "board"))
+    assert ends == sorted(ends) and ends[0] == 1
+    with powered(tmp_path / "board") as console:
+        assert push_quietly(console, order)["status"]["version"] == 2
 
 
 def test_the_power_goes_at_a_flash_operation(old, order, tmp_path):
