@@ -12,7 +12,7 @@ from pathlib import Path
 from host import libs
 from host.board_files import PACKAGES, board_files, code_sha256
 from host.virtual import image
-from host.virtual.compiler import compile_files, find_micropython
+from host.virtual.compiler import compile_files, find_micropython, started
 
 HERE = Path(__file__).parent
 HEAP_KB = 448  # 64-bit objects take twice the room of a board's; about 100 KB of it are the stand-in hardware's own
@@ -101,7 +101,7 @@ class VirtualBoard:
 
     def command(self) -> list[str]:
         """What starts the board's process."""
-        return [str(self.micropython), "-X", f"heapsize={self.heap_kb}K", "-c", "import boot; boot.run()"]
+        return [*started(self.micropython), "-X", f"heapsize={self.heap_kb}K", "-c", "import boot; boot.run()"]
 
     def environment(self, outlives: bool = False) -> dict[str, str]:
         """The environment of the board's process; its firmware is compiled and its world written. `outlives`: the

@@ -1,6 +1,7 @@
 """Board-side sources to .mpy, for the MicroPython that will run them: a small heap has no room to compile in."""
 
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -34,6 +35,19 @@ def find_micropython() -> Path:
     if not found:
         raise FileNotFoundError("no MicroPython beside this Python: install requirements.lock (Windows has none)")
     return Path(found)
+
+
+@functools.cache
+def started(micropython: Path) -> tuple[str, ...]:
+    """The beginning of its command line. The wheel's `micropython` is a Python script around a library: Python comes up
+    in half the time without looking for other packages.
+    """
+    found = importlib.util.find_spec("micropython_unix")
+    if found is None or micropython != Path(sys.executable).with_name("micropython"):
+        return (str(micropython),)
+    folder = str(Path(found.origin).parent)
+    program = f"import sys; sys.path.append({folder!r}); from micropython_unix import main; sys.exit(main())"
+    return (sys.executable, "-I", "-S", "-c", program)
 
 
 @functools.cache

@@ -206,6 +206,24 @@ class Fifo:
             self.level -= 1
         return value
 
+    def read_words(self, buf, start, n):
+        """All whole words that are there and fit into n bytes, as `read` would give them, but faster. -> where the next
+        byte goes.
+        """
+        words = self._words
+        count = min(n // WORD_BYTES, self.level)
+        at = self._first * WORD_BYTES
+        end = start + count * WORD_BYTES
+        while start < end:
+            buf[start] = words[at]
+            start += 1
+            at += 1
+            if at == WORDS * WORD_BYTES:
+                at = 0
+        self._first = at // WORD_BYTES
+        self.level -= count
+        return start
+
     def _above_watermark(self):
         return self._watermark > 0 and self.level >= self._watermark
 

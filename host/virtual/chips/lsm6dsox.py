@@ -166,6 +166,8 @@ class LSM6DSOX(Chip):
         """Fill buf[start:start+n] from `register` on."""
         self._settle()
         end = start + n
+        if register == FIFO_DATA_OUT_TAG and self.registers[CTRL3_C] & _IF_INC:
+            start = self.fifo.read_words(buf, start, n)
         while start < end:
             buf[start] = self._read(register)
             register = self._next(register)
