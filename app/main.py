@@ -199,7 +199,7 @@ def _first_line(path):
         return None
 
 
-def _configuration():
+def configuration():
     """-> (configuration, secrets, configuration without secrets), or None when there is no usable one; complaints are
     logged.
     """
@@ -237,14 +237,14 @@ def forget(name):
 
 def _board(boots, boot_ms):
     """-> the Board, None without a usable configuration, or "safe" after too many starts that came to nothing."""
-    configuration = _configuration()
+    found = configuration()
     forget("config")
-    if configuration is None:
+    if found is None:
         return None
-    limit = configuration[0]["stops"]["boots"]
+    limit = found[0]["stops"]["boots"]
     if limit is not None and boots.count > limit:
         return "safe"
-    return Board(*configuration, boots, boot_ms)
+    return Board(*found, boots, boot_ms)
 
 
 def run():

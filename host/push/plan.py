@@ -1,5 +1,6 @@
 """What has to be on a board, and what is to be done so that it is. Knows files and hashes, no wire."""
 
+import functools
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from host.board_files import PACKAGES, board_files, code_sha256
 from host.check import SECRETS
 from host.libs import files_of, needed
 from host.push.onboard import STAGE, Refused
-from host.virtual.compiler import compile_for
+from host.virtual.compiler import compile_for, compile_shrunk
 
 MAIN = "/main.py"
 MANIFEST = f"{STAGE}/manifest"
@@ -28,15 +29,22 @@ def wanted_files(config: dict, secrets: bytes | None, arch: str | None) -> dict[
     the secrets. Raises CompileError, host.libs.Failed.
     """
     sources = board_files()
-    content = {f"/{name}": data for name, data in compile_for(sources, arch).items()}
+    code = code_sha256(sources)
+    content = {f"/{name}": data for name, data in _compiled(code, arch).items()}
     packages = {f"lib/{target}": path for package in needed(config) for target, path in files_of(package)}
     content |= {f"/{name}": data for name, data in compile_for(packages, arch).items()}
-    content[CODE] = code_sha256(sources).encode()
+    content[CODE] = code.encode()
     content["/config.json"] = json.dumps(config).encode()
     if secrets is not None:
         content[f"/{SECRETS}"] = secrets
     content[MAIN] = STUB.read_bytes()
     return content
+
+
+@functools.lru_cache(4)
+def _compiled(code: str, arch: str | None) -> dict[str, bytes]:
+    """The board's code of that hash, which takes seconds; several boards, often of one kind, are pushed to."""
+    return compile_shrunk(board_files(), arch)
 
 
 def files_beside(config: dict, folder: Path) -> tuple[dict[str, bytes], list[str]]:

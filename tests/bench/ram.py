@@ -49,7 +49,7 @@ def run():
     from app import main, network, parts
 
     table.enter("code: app, asyncio")
-    configuration = main._configuration()
+    configuration = main.configuration()
     gc.collect()
     boot = gc.mem_alloc()
     main.forget("config")
