@@ -94,6 +94,7 @@ class VirtualBoard:
         """The world's time goes on, and so does the RTC, while nothing runs."""
         kept = json.loads(self._life.read_text())
         kept["t_us"] += round(off_s * 1e6)
+        kept["chips"] = {}
         kept["us_and_pieces"]["off_s"] += round(off_s * 1e6)
         if kept["rtc_us"]:
             kept["rtc_us"] += round(off_s * (1e6 + self.world.get("rtc_ppm", 0)))

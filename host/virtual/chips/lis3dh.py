@@ -2,9 +2,9 @@
 LIS2DH12 (DocID025056, AN5005) has the same registers and the same identity.
 
 Modelled: identity, boot, data rates and modes, the FIFO of 32 samples with its modes, output registers with BDU and
-both byte orders, STATUS_REG, INT1 for watermark, overrun and data ready. Not modelled: filters (the counts come from
-the source, whatever the full scale, with the bits that the mode has), the analog inputs and the temperature, the
-motion functions, INT2, the stream-to-FIFO trigger.
+both byte orders, STATUS_REG, INT1 for watermark, overrun and data ready; with `motion` the first interrupt generator,
+too (lis3dh_wake.py). Not modelled: filters (the counts come from the source, whatever the full scale, with the bits
+that the mode has), the analog inputs and the temperature, other motion functions, INT2, the stream-to-FIFO trigger.
 
 Traps: I2C reads stay on one register unless bit 7 of its address is set, SPI reads unless bit 6 is; low-power mode
 has 8 bits and normal mode 10, left-justified; in the FIFO modes a longer read wraps from OUT_Z_H to OUT_X_L and
@@ -22,11 +22,13 @@ CTRL_REG3 = 0x22
 CTRL_REG4 = 0x23
 CTRL_REG5 = 0x24
 CTRL_REG6 = 0x25
+REFERENCE = 0x26
 STATUS_REG = 0x27
 OUT_X_L = 0x28
 OUT_Z_H = 0x2D
 FIFO_CTRL_REG = 0x2E
 FIFO_SRC_REG = 0x2F
+INT1_SRC = 0x31
 
 _DEFAULTS = ((WHO_AM_I, 0x33), (CTRL_REG0, 0x10), (CTRL_REG1, 0x07))
 _READ_ONLY = (STATUS_REG_AUX, WHO_AM_I, STATUS_REG, FIFO_SRC_REG)
@@ -62,10 +64,17 @@ _SAMPLES = 32
 
 
 class LIS3DH(SampledChip):
-    """The chip, on I2C or SPI. `overwritten`: samples lost so far (for tests; the chip does not say)."""
+    """The chip, on I2C or SPI. `overwritten`: samples lost so far (for tests; the chip does not say). `motion`:
+    {"counts_per_g": of the source}, which gives it its first interrupt generator.
+    """
 
-    def __init__(self, clock, source, *, address=0x18, cs=None, rate_ratio=1.0, faults=None, int1=None):
+    def __init__(self, clock, source, *, address=0x18, cs=None, rate_ratio=1.0, faults=None, int1=None, motion=None):
         super().__init__(clock, source, address, cs, rate_ratio, faults, int1)
+        self.wake = None
+        if motion:
+            from .lis3dh_wake import Wakeup
+
+            self.wake = Wakeup(self, motion["counts_per_g"])
         self._samples = bytearray(6 * _SAMPLES)
         self._out = bytearray(6)
         self.power_on()
@@ -82,6 +91,8 @@ class LIS3DH(SampledChip):
             self._out[i] = 0
         self._new = self._missed = False
         self._held = 0  # BDU: halves of _out that may not change yet
+        if self.wake:
+            self.wake.reset()
         self._empty()
         self.update_int1()
 
@@ -121,6 +132,8 @@ class LIS3DH(SampledChip):
 
     def _sample(self):
         self.source.row(self.row)
+        if self.wake and self.wake.is_filtering():
+            self.wake.take(self.source.counts)
         mode = self._mode()
         if mode == _BYPASS:
             self._missed = self._missed or self._new
@@ -175,6 +188,10 @@ class LIS3DH(SampledChip):
         if register == STATUS_REG:
             new = self._level > 0 if self._mode() != _BYPASS else self._new
             return (0x0F if new else 0) | (0xF0 if self._missed else 0)
+        if self.wake and register == INT1_SRC:
+            return self.wake.read_source()
+        if self.wake and register == REFERENCE:
+            self.wake.read_reference()
         return self.registers[register]
 
     def _read_output(self, i):
@@ -239,9 +256,11 @@ class LIS3DH(SampledChip):
         return 0 if self.registers[CTRL_REG6] & _INT_POLARITY else 1
 
     def _pin(self):
-        return self._active()
+        return self._active() or self.wake and self.wake.interrupt()
 
     def _samples_to_event(self):
+        if self.wake and self.wake.is_on():
+            return 1
         wanted = self.registers[CTRL_REG3]
         if not wanted or self._active():
             return 0

@@ -2,9 +2,10 @@
 FIFO).
 
 Modelled: identity, reset and boot, data rates and full scales, output registers with BDU, the tagged FIFO (fifo.py),
-the time stamp, and INT1 for the FIFO. Not modelled: filters and settling (the counts come from the source as they
-are, whatever the full scale), temperature, embedded functions, sensor hub, I3C, INT2, compression, the FIFO modes
-that wait for a trigger. Registers without a meaning here keep what is written to them.
+the time stamp, and INT1 for the FIFO; with `motion` the wake-up function, too (lsm6_wake.py). Not modelled: filters
+and settling (the counts come from the source as they are, whatever the full scale), temperature, embedded functions,
+sensor hub, I3C, INT2, compression, the FIFO modes that wait for a trigger. Registers without a meaning here keep what
+is written to them.
 
 One oscillator drives everything: the time stamp counts ticks of 25 us nominal (9.39: TIMESTAMP0..3), an output data
 rate of 6667 Hz is 6 ticks (40 kHz / 6), 104 Hz is 64 times that (9.63, INTERNAL_FREQ_FINE: ODR_coeff). `rate_ratio`
@@ -28,6 +29,7 @@ CTRL2_G = 0x11
 CTRL3_C = 0x12
 CTRL9_XL = 0x18
 CTRL10_C = 0x19
+WAKE_UP_SRC = 0x1B
 STATUS_REG = 0x1E
 OUT_TEMP_L = 0x20
 OUTX_L_G = 0x22
@@ -60,7 +62,8 @@ TICK_PS = 25000000
 
 class LSM6DSOX(Chip):
     """The chip. `source`: what it measures (chips.source). `int1`: its INT1 pin, an object with `set(level)` and
-    `plan(t_us)`: call `look()` at that time (-1 = no need), so that the level is right; or None.
+    `plan(t_us)`: call `look()` at that time (-1 = no need), so that the level is right; or None. `motion`:
+    {"counts_per_g": of the source}, which gives it its wake-up function.
 
     Sample k = 0, 1, ... of the faster sensor comes (k + 1) periods after `_epoch_ps`; it shows row `_row0` + k of the
     source. Rows begin with row 0 when the first sensor is switched on, and again when the FIFO leaves bypass mode: so
@@ -68,10 +71,12 @@ class LSM6DSOX(Chip):
     """
 
     IDENTITY = 0x6C  # WHO_AM_I (9.11)
+    FULL_SCALES_G = (2, 16, 4, 8)  # FS_XL (9.12)
 
-    def __init__(self, clock, source, *, address=0x6A, cs=None, rate_ratio=1.0213, faults=None, int1=None):
+    def __init__(self, clock, source, *, address=0x6A, cs=None, rate_ratio=1.0213, faults=None, int1=None, motion=None):
         super().__init__(clock, address, cs, faults)
         self.source = source
+        self._by_time = getattr(source, "rate_hz", None)
         self._who_am_i = (faults or {}).get("who_am_i", self.IDENTITY)
         self._tick_ps = int(TICK_PS / rate_ratio)
         self._freq_fine = round((rate_ratio - 1) / 0.0015) & 0xFF
@@ -79,6 +84,11 @@ class LSM6DSOX(Chip):
         self.registers = bytearray(128)
         self._out = bytearray(12)  # OUTX_L_G .. OUTZ_H_A as last shown
         self.fifo = Fifo(self)
+        self.wake = None
+        if motion:
+            from .lsm6_wake import Wakeup
+
+            self.wake = Wakeup(self, motion["counts_per_g"], self.FULL_SCALES_G)
         self.power_on()
 
     def power_on(self):
@@ -100,6 +110,8 @@ class LSM6DSOX(Chip):
         self._held = 0  # BDU: bytes of _out that may not change yet, one bit each
         self._timestamp_ps = 0
         self.fifo.reset()
+        if self.wake:
+            self.wake.reset()
         self._update_int1()
 
     # Time
@@ -119,6 +131,8 @@ class LSM6DSOX(Chip):
 
     def row_of(self, k):
         """The source's row of sample `k`."""
+        if self._by_time:
+            return self.source.row_at(self.sample_ps(k) // 1000000)
         return self._row0 + k
 
     def restart_rows(self):
@@ -159,6 +173,8 @@ class LSM6DSOX(Chip):
         self._epoch_ps = ps
         self._shown = -1
         self._seen[0] = self._seen[1] = -1
+        if self.wake:
+            self.wake.new_grid()
 
     # Access over the bus; both return the register after the last one
 
@@ -205,6 +221,8 @@ class LSM6DSOX(Chip):
             self._ready_us = 0
             self.registers[CTRL3_C] &= ~(_BOOT | _SW_RESET) & 0xFF
         self.fifo.fill()
+        if self.wake:
+            self.wake.fill()
 
     def _read(self, register):
         if register >= FIFO_DATA_OUT_TAG:
@@ -219,6 +237,8 @@ class LSM6DSOX(Chip):
             return self._status()
         if TIMESTAMP0 <= register <= TIMESTAMP3:
             return self.timestamp(self.now_ps()) >> 8 * (register - TIMESTAMP0) & 0xFF
+        if register == WAKE_UP_SRC and self.wake:
+            return self.wake.read_source()
         return self.registers[register]
 
     def _write(self, register, value):
@@ -305,8 +325,12 @@ class LSM6DSOX(Chip):
         if self._int1 is None:
             return
         wanted = self.registers[INT1_CTRL]
-        active = wanted and self.fifo.interrupt(wanted)
+        wake = self.wake
+        active = wanted and self.fifo.interrupt(wanted) or wake and wake.interrupt()
         active_low = self.registers[CTRL3_C] & _H_LACTIVE != 0
         self._int1.set(0 if (not active) != active_low else 1)
         k = self.fifo.interrupt_sample(wanted) if wanted and self._base else -1
+        other = wake.next_sample() if wake else -1
+        if k < 0 or 0 <= other < k:
+            k = other
         self._int1.plan(-1 if k < 0 else (self.sample_ps(k) + 999999) // 1000000)

@@ -64,6 +64,7 @@ class SampledChip(Chip):
     def __init__(self, clock, source, address, cs, rate_ratio, faults, int1):
         super().__init__(clock, address, cs, faults)
         self.source = source
+        self._by_time = getattr(source, "rate_hz", None)
         self.registers = bytearray(128)
         self._faults = faults or {}
         self._rate_ratio = rate_ratio
@@ -108,6 +109,8 @@ class SampledChip(Chip):
                 self.samples += n
                 self._move_due(n)
         while self._due_us <= now:
+            if self._by_time:
+                self.row = self.source.row_at(self._due_us)
             self._sample()
             self.row += 1
             self.samples += 1

@@ -1,7 +1,8 @@
 """What a motion sensor feels: rows of six int16 counts (ax ay az gx gy gz), from a recording or synthesised.
 
 A source has `row(i)`, which puts row i (any i >= 0) into `counts`. It allocates nothing. A recording starts again
-from the top after its last row. What a recording of three columns lacks, the gyroscope, is synthesised by
+from the top after its last row. With `rate_hz` it plays by the world's time, so many rows per second, whoever asks how
+often: `row_at(us)` is the row of a time; with None the sensor takes a row per sample. What a recording of three columns lacks, the gyroscope, is synthesised by
 `synthetic_gyro`.
 """
 
@@ -25,7 +26,17 @@ def synthetic_gyro(counts, i):
     counts[5] = sine(11 * i + 512) >> 2
 
 
-class Motion:
+class Source:
+    """What the two kinds have in common."""
+
+    rate_hz = None
+
+    def row_at(self, us):
+        """The row that is felt so long after the world began."""
+        return us * self.rate_hz // 1000000
+
+
+class Motion(Source):
     """A hand that waves, at about 8192 counts for 1 g; faint noise that depends on `seed` and the row only."""
 
     def __init__(self, seed=1):
@@ -45,7 +56,7 @@ class Motion:
         return (mixed >> 13 & 15) - 8
 
 
-class NpyRows:
+class NpyRows(Source):
     """A recording: `.npy`, format version 1, 2 or 3, little-endian int16, C order, shape (n, 3) or (n, 6), n > 0.
 
     `file` is open for reading binary; a small buffer of rows is read at a time. Anything else is a ValueError that

@@ -19,8 +19,10 @@ FOLLOW_US = 50000  # a program that waits for the network asks again sooner than
 
 class Event:
     """Something that happens at `due` (us since boot, NEVER = not planned): `fire()` is called once and may plan the
-    next.
+    next. `asleep`: it goes on while the board is in deep sleep.
     """
+
+    asleep = False
 
     def __init__(self):
         self.due = NEVER
@@ -66,6 +68,10 @@ class Clock:
         """Forget an event; one that is not there is fine."""
         if event in self._events:
             self._events.remove(event)
+
+    def fall_asleep(self):
+        """The board's own devices are switched off; what is wired to it goes on."""
+        self._events = [event for event in self._events if event.asleep]
 
     def next_due(self):
         """When the next event is due, NEVER if none is planned."""

@@ -19,7 +19,7 @@ DEEP_SLEEP = 71
 class Board:
     """`world`: the parsed file; `clock`; `host`: the host's file system, which board-side code cannot reach; `port`:
     the MicroPython port (esp32, rp2, stm32) whose ways of sleeping and resetting it has; `life`: what outlives this
-    process; `flash`: the device, once it is mounted; `signals`: what the world does to pins.
+    process; `flash`: the device, once it is mounted; `chips_state()`: of the sensors, for `life`.
     """
 
     def __init__(self, path):
@@ -34,7 +34,7 @@ class Board:
         control = os.getenv("MOTELOG_CONTROL")  # the launcher's ear, when it bridges a console
         self._control = self.host.open(control, "wb") if control else None
         self.flash = None
-        self.signals = {}  # pin number: what comes from outside
+        self.chips_state = dict  # none are wired yet
         self.life = Life(self.host, self.world.get("life"), self.clock)
         self._ppm = self.world.get("rtc_ppm", 0)
         self._rtc_at_boot = self.life.rtc_us
@@ -67,19 +67,19 @@ class Board:
         """What the world wires to bus or port `number` of `kind` (i2c, spi, i2s)."""
         return self.world.get(kind, {}).get(str(number), default)
 
-    def end(self, code, why, *, cause=None, deep_us=0, off_us=0, wake=0, again=False):
+    def end(self, code, why, *, cause=None, off_us=0, wake=0, again=False):
         """The process ends here and now, as hardware does: no handler, no `finally`. The launcher reads `code` from
-        the line. `cause`: of the reset that follows, None: it is powered on; `deep_us` of deep sleep and `off_us`
-        without power come before that. `again`: the launcher is to start it again then.
+        the line. `cause`: of the reset that follows, None: it is powered on; `off_us` without power come before that.
+        `again`: the launcher is to start it again then.
         """
-        self.life.save(self, cause=cause, deep_us=deep_us, off_us=off_us, wake=wake)
+        self.life.save(self, cause=cause, off_us=off_us, wake=wake)
         if self._control and again:
-            utime.sleep_us(0 if self.clock.virtual else deep_us + off_us)
+            utime.sleep_us(0 if self.clock.virtual else off_us)
             code = RESET  # its launcher knows nothing else
         if not self._control or code == POWER_CUT:
-            line = {"state": why, "exit": code, "world_s": self.life.now() / 1000000}
+            line = {"state": why, "exit": code, "world_s": (self.life.now() - self.life.deep_us()) / 1000000}
             if again:
-                line["again_us"] = deep_us + off_us
+                line["again_us"] = off_us
             print("@" + json.dumps(line))
         self.tell(f"exit {code}")
         os.system("kill -KILL $PPID")

@@ -2,7 +2,7 @@
 counters of what the board has done since the world began.
 
 Deep sleep and resets end the process; they leave a file of JSON (path in the world's `life`) from which the next one
-goes on. Counters are kept in whole microseconds, bytes and pieces, and written with the names that the planner's
+goes on. Sensors keep their supply and their state over both, but not over a loss of power. Counters are kept in whole microseconds, bytes and pieces, and written with the names that the planner's
 forecast uses.
 """
 
@@ -16,7 +16,8 @@ SECONDS = ("awake_s", "light_s", "deep_s", "off_s", "radio_s")
 
 class Life:
     """`before_us`: age of the world when this process began; `rtc_us`: the RTC then, None as long as nobody knows;
-    `cause`, `wake`: of the reset, None and 0 after power-on; `memory`: the RTC's; `counters`: by name, us and pieces.
+    `cause`, `wake`: of the reset, None and 0 after power-on; `memory`: the RTC's; `chips`: {place: state} of the sensors
+    then; `counters`: by name, us and pieces. It is the sensors' clock: `now()` goes on over sleep and resets.
     """
 
     def __init__(self, host, path, clock):
@@ -27,9 +28,11 @@ class Life:
         self.rtc_us = self.cause = None
         self.wake = 0
         self.memory = b""
+        self.chips = {}
         self.counters = {name: 0 for name in PIECES + SECONDS}
         self.operations = 0  # of the flash, in earlier processes
         self.slept_us = 0  # of this process' time, in light sleep
+        self._deep_since = None  # deep sleep, with which it ends
         self._radios = {}  # which are on, since when
         self._load()
         self.counters["boots"] += 1
@@ -47,6 +50,7 @@ class Life:
         self.cause = kept["cause"]
         self.wake = kept["wake"]
         self.memory = bytes.fromhex(kept["memory"])
+        self.chips = kept["chips"]
         self.operations = kept["operations"]
         self.counters.update(kept["us_and_pieces"])
 
@@ -62,9 +66,19 @@ class Life:
             since = self._radios.pop(name)
             self.counters["radio_s"] += self._clock.now() - since
 
-    def save(self, board, *, cause=None, deep_us=0, off_us=0, wake=0):
-        """The process ends; the next one, if any, begins after `deep_us` of deep sleep and `off_us` without power, and
-        finds that `cause` of its reset (None: power-on).
+    def fall_asleep(self):
+        """From now on it is in deep sleep, and radios are off."""
+        self._deep_since = self._clock.now()
+        for name in list(self._radios):
+            self.radio(name, False)
+
+    def deep_us(self):
+        """How long it has been in deep sleep."""
+        return 0 if self._deep_since is None else self._clock.now() - self._deep_since
+
+    def save(self, board, *, cause=None, off_us=0, wake=0):
+        """The process ends; the next one, if any, begins after `off_us` without power, and finds that `cause` of its
+        reset (None: power-on).
         """
         if self._path is None:
             return
@@ -72,9 +86,9 @@ class Life:
             self.radio(name, False)
         now = self._clock.now()
         counters = self.counters
-        counters["awake_s"] += now - self.slept_us
+        counters["awake_s"] += now - self.slept_us - self.deep_us()
         counters["light_s"] += self.slept_us
-        counters["deep_s"] += deep_us
+        counters["deep_s"] += self.deep_us()
         counters["off_s"] += off_us
         flash = board.flash
         operations = self.operations
@@ -86,11 +100,12 @@ class Life:
             counters["flash_reads"] += flash.reads
         keeps_rtc = cause is not None or board.world.get("rtc_battery", False)
         kept = {
-            "t_us": self.before_us + now + deep_us + off_us,
-            "rtc_us": board.rtc_then(deep_us + off_us) if keeps_rtc else 0,
+            "t_us": self.before_us + now + off_us,
+            "rtc_us": board.rtc_then(off_us) if keeps_rtc else 0,
             "cause": cause,
             "wake": wake,
             "memory": self.memory.hex() if cause is not None else "",
+            "chips": board.chips_state() if cause is not None else {},
             "operations": operations,
             "us_and_pieces": counters,
             "counters": _shown(counters),

@@ -51,6 +51,12 @@ def drive(number, level):
         pass
 
 
+def fall_asleep():
+    """Nobody serves interrupts any more."""
+    for at in _lines.values():
+        at.handler = None
+
+
 class Pin:
     """As machine.Pin: `Pin(id, mode=-1, pull=-1, *, value=None)`."""
 

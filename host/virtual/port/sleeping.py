@@ -2,7 +2,8 @@
 
 esp32: light sleep takes the radio's connection and stops the watchdog, and only pins given to `esp32.wake_on_ext1` end
 a sleep early. rp2: any pin interrupt ends light sleep, deep sleep is light sleep and a reset. stm32: as rp2, and the
-tick counter stands still in light sleep; only its timer ends deep sleep. Sensors lose their state in deep sleep.
+tick counter stands still in light sleep; only its timer ends deep sleep. Sensors and whatever else the world does go on
+meanwhile; the process ends when the sleep does.
 """
 
 import pins
@@ -23,6 +24,8 @@ wake_pins = {}  # pin number: level that wakes (esp32)
 
 class PowerCuts(Event):
     """The world's `power_cuts`: [[at, how long]] in seconds of the world, in order; the power comes back by itself."""
+
+    asleep = True
 
     def __init__(self):
         super().__init__()
@@ -120,21 +123,16 @@ def deepsleep(ms=None):
     if board.port == "rp2":
         lightsleep(ms)
         reset()
-    now = board.clock.now()
-    wake, reason = (NEVER, TIMER_WAKE) if ms is None else (now + board.by_rtc(ms * 1000), TIMER_WAKE)
-    for number, level in wake_pins.items():
-        at = now if pins.line(number).level == level else _rises(number, level)
-        if at < wake:
-            wake, reason = at, EXT1_WAKE
-    if _cuts.due < wake:
-        board.end(POWER_CUT, "power cut", deep_us=_cuts.due - now, off_us=_cuts.off_us, again=True)
-    if wake == NEVER:
-        board.end(DEEP_SLEEP, "deep sleep for ever")
-    board.end(DEEP_SLEEP, "deep sleep", cause=DEEPSLEEP_RESET, deep_us=wake - now, wake=reason, again=True)
-
-
-def _rises(number, level):
-    """-> when the world drives that pin to `level`, NEVER if it does not."""
-    signal = board.signals.get(number)
-    at = signal.after(level) if signal else None
-    return NEVER if at is None else at
+    clock = board.clock
+    end = NEVER if ms is None else clock.now() + board.by_rtc(ms * 1000)
+    for part in (board.life, clock, pins):
+        part.fall_asleep()
+    wake = None
+    while wake is None:
+        if board.port == "esp32" and _woken(0):
+            wake = EXT1_WAKE
+        elif end == NEVER and clock.next_due() == NEVER:
+            board.end(DEEP_SLEEP, "deep sleep for ever")
+        elif not clock.step(end):
+            wake = TIMER_WAKE
+    board.end(DEEP_SLEEP, "deep sleep", cause=DEEPSLEEP_RESET, wake=wake, again=True)

@@ -2,7 +2,7 @@
 
 import buses
 import i2s
-from chips import mic, source
+from chips import kept, mic, source
 from clock import NEVER, Event
 from flash import Flash
 from hardware import POWER_CUT, board
@@ -10,7 +10,9 @@ from pins import drive, line
 
 
 class Interrupt(Event):
-    """The wire from a chip's interrupt output to pin `number`."""
+    """The wire from a chip's interrupt output to pin `number`. Chips live by the world's time."""
+
+    asleep = True
 
     def __init__(self, number):
         super().__init__()
@@ -25,7 +27,7 @@ class Interrupt(Event):
 
     def plan(self, t_us):
         """The chip wants to look again at `t_us`; -1 = not any more."""
-        self.due = NEVER if t_us < 0 else t_us
+        self.due = NEVER if t_us < 0 else t_us - board.life.before_us
 
     def fire(self):
         self.chip.look()
@@ -39,9 +41,9 @@ def _file(path):
 
 
 def _motion(spec):
-    if "file" in spec:
-        return source.NpyRows(_file(spec["file"]), spec["file"])
-    return source.Motion(spec.get("seed", 1))
+    made = source.NpyRows(_file(spec["file"]), spec["file"]) if "file" in spec else source.Motion(spec.get("seed", 1))
+    made.rate_hz = spec.get("rate_hz")
+    return made
 
 
 _CHIPS = {  # module: class
@@ -64,15 +66,17 @@ def _chip(spec):
         raise ValueError(f"world: chip {spec['chip']}: there are models of {', '.join(sorted(_CHIPS))}")
     pin = spec.get("int_pin")
     int1 = None if pin is None else Interrupt(pin)
+    more = {key: spec[key] for key in ("motion",) if key in spec}
     model = __import__("chips." + spec["chip"], None, None, (spec["chip"],))  # the others would only take up heap
     chip = getattr(model, _CHIPS[spec["chip"]])(
-        board.clock,
+        board.life,
         _motion(spec["source"]),
         address=spec.get("address"),
         cs=spec.get("cs"),
         rate_ratio=spec.get("rate_ratio", 1.0213),
         faults=spec.get("faults"),
         int1=int1,
+        **more,
     )
     if int1:
         int1.chip = chip
@@ -86,11 +90,10 @@ def _microphone(spec):
     return mic.Microphone(sound, **how)
 
 
-ANY = -1
-
-
 class Signal(Event):
     """What the world does to a pin from outside: `levels`, [[seconds of the world, level], ...], in order of time."""
+
+    asleep = True
 
     def __init__(self, number, levels):
         super().__init__()
@@ -106,15 +109,9 @@ class Signal(Event):
         self._plan()
 
     def _plan(self):
-        due = self.after(ANY)
-        self.due = NEVER if due is None else due
-
-    def after(self, level):
-        """-> when (us since boot) it goes to `level` next, None if never."""
-        for at, new in self._levels[self._next :]:
-            if level in (new, ANY):
-                return int(at * 1000000) - board.life.before_us
-        return None
+        self.due = NEVER
+        if self._next < len(self._levels):
+            self.due = int(self._levels[self._next][0] * 1000000) - board.life.before_us
 
     def fire(self):
         drive(self._number, self._levels[self._next][1])
@@ -126,13 +123,21 @@ def connect():
     """Wire everything. A bus that the world does not name exists all the same, and is empty."""
     world = board.world
     for number, levels in world.get("pins", {}).items():
-        board.signals[int(number)] = Signal(int(number), levels)
+        Signal(int(number), levels)
     chips = {}
+    by_place = {}
     for kind in ("i2c", "spi"):
         chips[kind] = {number: [] for number in range(3)}
         for number, specs in world.get(kind, {}).items():
-            chips[kind][int(number)] = [_chip(spec) for spec in specs]
+            chips[kind][int(number)] = made = [_chip(spec) for spec in specs]
+            for i in range(len(made)):
+                by_place["%s %s %d" % (kind, number, i)] = made[i]
     buses.wire(board.clock, chips["i2c"], chips["spi"])
+    for place, state in board.life.chips.items():
+        kept.restore(by_place[place], state)
+        by_place[place].look()
+    board.life.chips = {}
+    board.chips_state = lambda: {place: kept.state_of(chip) for place, chip in by_place.items()}
     i2s.wire({int(number): _microphone(spec) for number, spec in world.get("i2s", {}).items()})
 
 
