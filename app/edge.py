@@ -18,10 +18,15 @@ class Edge:
         self._lo = 0
         self._is_armed = False
         self._has_stamp = True
+        self._pin = pin
+        self.listen()
+
+    def listen(self):
+        """Serve the pin's interrupt from now on: a sleep that the pin may end puts another handler in its place."""
         try:
-            pin.irq(self._rise, pin.IRQ_RISING, hard=True)
+            self._pin.irq(self._rise, self._pin.IRQ_RISING, hard=True)
         except (TypeError, ValueError):  # this port serves interrupts from its scheduler, somewhat later
-            pin.irq(self._rise, pin.IRQ_RISING)
+            self._pin.irq(self._rise, self._pin.IRQ_RISING)
 
     def _rise(self, _):
         """Hard interrupt: the first edge counts, some chips repeat it with every frame."""

@@ -101,6 +101,9 @@ class Loop:
             self._wanted = True
         if not self._wanted:
             return None
+        motion = self._board.motion
+        if motion:
+            slot = None if self._by_hand else motion.due(slot, agenda.now)
         if slot:
             self._by_hand = False
         return BY_HAND if self._by_hand else slot
@@ -113,11 +116,14 @@ class Loop:
         try:
             if self._is_full and not board.has_room():
                 raise OSError("no room")
-            board.begin_session("by hand" if slot == BY_HAND else "schedule")
+            board.begin_session(slot == BY_HAND)
         except OSError as error:
             status.log("the flash takes no new session (%s): tried again in %d s" % (error, RETRY_S))
             self._retry_us = board.clock.t_us() + RETRY_S * 1000000
             board.state = "waiting"
+            if board.motion:  # it may sleep until something moves again
+                board.motion.ended(board.agenda.now)
+                board.state = "idle"
             return
         self._slot = slot
         self._is_full = False
@@ -137,6 +143,8 @@ class Loop:
         elif board.duration_s is not None and board.session.seconds() >= board.duration_s:
             await self._end("duration")
             self._is_over = True
+        elif board.motion and board.motion.is_over():
+            await self._end("still")
 
     async def _end(self, reason):
         """End the session, if there is one."""
@@ -144,6 +152,8 @@ class Loop:
         if board.state == "recording":
             await board.session.end(reason)
             self._note()
+            if board.motion:
+                board.motion.ended(board.agenda.now)
             status.log("session %s ended: %s" % (board.session.name, reason))
         board.state = "idle"
 

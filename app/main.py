@@ -86,9 +86,18 @@ class Board:
         self._stall_ms = storage["stall_ms"]
         self.duration_s = schedule["duration_s"]
         names = [stream.name for stream in self.streams]
-        self._trigger = schedule["trigger"] if schedule["trigger"] and schedule["trigger"]["stream"] in names else None
+        trigger = schedule["trigger"] if schedule["trigger"] and schedule["trigger"]["stream"] in names else None
         if watchdog_s is not None:
             self.power.watch(int(watchdog_s * 1000))
+        self.motion = None
+        if trigger and trigger["kind"] == "motion":
+            from app.motion import Motion
+
+            watched = self.streams[names.index(trigger["stream"])]
+            state = self.power.state().setdefault("motion", {})
+            self.motion = Motion(config, watched, state, self.power.reason() == "motion", status.log)
+            trigger = None
+        self._trigger = trigger
         gc.collect()
         from app import network
 
@@ -116,12 +125,15 @@ class Board:
         n_bytes = sum([stream.info.segment_bytes() for stream in self.streams])
         return self.spool.drop_oldest or self.spool.space.fits(n_bytes)
 
-    def begin_session(self, reason):
+    def begin_session(self, by_hand):
         """Begin another recording. OSError: the flash does not take it."""
+        reason = "by hand" if by_hand else self.motion.why if self.motion else "schedule"
         facts = dict(self._facts)
         facts["planned"] = self.agenda.describe(reason) if self.agenda else {"reason": reason}
         gate = None
-        if self._trigger:
+        if self.motion and not by_hand:
+            gate = self.motion.begin()
+        elif self._trigger:
             from app.trigger import Gate
 
             gate = Gate(self._trigger, self.streams)

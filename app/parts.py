@@ -141,6 +141,8 @@ class Stream:
         if self._writer is None:
             self._writer = SegmentWriter(spool, self.info)
         self._writer.begin()
+        if self._edge:
+            self._edge.listen()
         self.sampler = Sampler(self.driver, self.ring, self._clock, self._block_frames, self._edge)
         self.recorder = Recorder(self.ring, self._writer)
 

@@ -28,6 +28,7 @@ class Power:
         self._wdt_ms = 0
         self._told = []
         self._by_pin = False  # what ended the last light sleep
+        self._waking = []  # pins that may end one
         asleep = self._kept.pop("asleep", None)
         self._reason = self._why(asleep)
         self._utc = Utc(self._rtc, clock, self._kept.setdefault("utc", {}), self._port)
@@ -137,16 +138,20 @@ class Power:
             pass
 
     async def sleep(self, seconds, *, deep=False, pins=()):
-        """Sleep so long, or until a pin goes high. `pins`: [(pin number, its meaning, for `reason`)].
+        """Sleep so long, or until a pin is high. `pins`: [(pin number, its meaning, for `reason`)].
 
         Light sleep stops all tasks meanwhile, the recording clock goes on; -> us slept. Deep sleep does not return: the
         program starts anew. Where a port lacks one of them, what comes next to it takes its place.
         """
+        self._by_pin = False
         self._wake_on([number for number, _ in pins])
         us = int(seconds * 1000000)
         if deep:
             await self._deep(us, pins)
-        return await self._light(us)
+        slept_us = await self._light(us)
+        if pins:
+            self._wake_on(())
+        return slept_us
 
     def can_nap(self):
         """-> whether sensors may fill their FIFOs during light sleep: whether time stamps stay true over it."""
@@ -170,11 +175,10 @@ class Power:
             self._tell("this port has no light sleep: the board stays awake")
         if self._wdt and not (port["light"] and port["watchdog_sleeps"]):
             longest = min(longest, self._wdt_ms // 2)
-        self._by_pin = False
         start = now = self._clock.t_us()
         while True:
             ms = min((start + us - now) // 1000, longest)
-            if ms < 1:
+            if ms < 1 or self._by_pin:
                 return now - start
             if port["light"]:
                 self.nap(ms)
@@ -183,8 +187,6 @@ class Power:
                 self.feed()
                 await asyncio.sleep_ms(ms)
             now = self._clock.t_us()
-            if self._by_pin:
-                return now - start
 
     async def _deep(self, us, pins):
         """Returns only where there is no deep sleep, or where it would be too short."""
@@ -215,18 +217,22 @@ class Power:
         machine.reset()
 
     def _wake_on(self, numbers):
-        """Let these pins end the next sleep when they go high."""
-        if not numbers:
-            return
+        """Let these pins end the next sleeps when they are high; (): none any more."""
         pins = [machine.Pin(number, machine.Pin.IN) for number in numbers]
         try:
-            import esp32  # there an ordinary interrupt ends no sleep
+            import esp32  # there an ordinary interrupt ends no sleep, and a level does
         except ImportError:
+            for pin in self._waking:
+                pin.irq(None)
             for pin in pins:
                 pin.irq(self._rise, pin.IRQ_RISING)
-            return
-        wake_on = getattr(esp32, "wake_on_ext1", None) or esp32.wake_on_gpio  # the chips differ in what they have
-        wake_on(pins, esp32.WAKEUP_ANY_HIGH)
+        else:
+            wake_on = getattr(esp32, "wake_on_ext1", None) or esp32.wake_on_gpio  # the chips differ in what they have
+            if pins or self._waking:
+                wake_on(pins, esp32.WAKEUP_ANY_HIGH)
+        self._waking = pins
+        if any([pin.value() for pin in pins]):  # it rose before anybody listened
+            self._by_pin = True
 
     def _rise(self, _):
         self._by_pin = True

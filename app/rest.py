@@ -32,13 +32,17 @@ async def until_charged(board, tick):
 
 
 async def sleep_if_idle(board):
-    """Sleep until something is due. From deep sleep the program starts anew."""
+    """Sleep until something is due, or moves. From deep sleep the program starts anew."""
     agenda = board.agenda
     agenda.look()
-    if agenda.slot or board.uploads.is_busy or board.orders:
+    motion = board.motion
+    watches = motion is not None and motion.is_armed and not motion.why
+    if agenda.slot and not watches or board.uploads.is_busy or board.orders:
         return
     now = agenda.now
     at = now + BLIND_SLEEP_S if agenda.until is None else agenda.until
+    if watches:
+        at = motion.sleep_until(now, at)
     upload = board.uploads.due(now)
     if upload is not None:
         at = min(at, upload if upload > now else now + BLIND_SLEEP_S)
@@ -48,13 +52,13 @@ async def sleep_if_idle(board):
     board.boots.good()
     board.state = "sleeping"
     status.show(board.snapshot())
-    await _sleep(board, seconds)
+    await _sleep(board, seconds, motion.pins() if watches else ())
     board.state = "idle"
 
 
-async def _sleep(board, seconds):
+async def _sleep(board, seconds, pins=()):
     """The spool's numbers outlive deep sleep, so that waking costs the same however much waits."""
     state = board.power.state()
     state["spool"] = board.spool.kept()
-    await board.power.sleep(seconds, deep=board.sleep == "deep")
+    await board.power.sleep(seconds, deep=board.sleep == "deep", pins=pins)
     state.pop("spool", None)

@@ -23,7 +23,8 @@ def timetable(config, board):
 
     may_interrupt = upload["while_recording"]
     if may_interrupt is None:
-        may_interrupt = not schedule["windows"] or outlasts_handshake(board.streams)
+        has_pauses = schedule["windows"] or board.motion
+        may_interrupt = not has_pauses or outlasts_handshake(board.streams)
     policy = Policy(upload, config["device"], may_interrupt)
     connect_s = upload["connect_s"]
     kept = state.setdefault("uploads", {})

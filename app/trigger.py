@@ -11,10 +11,8 @@ begins at a random instant after the event, when it is quiet, and is as long as 
 
 import os
 
-from app.levels import peak, power, total
+from app.level import Level
 
-MEAN_SHIFT = 3  # the running mean moves by an eighth of its distance per block
-MOST = 1 << 29
 WITHIN = 10  # a random piece begins within so many times its own length
 
 
@@ -25,12 +23,7 @@ class Gate:
 
     def __init__(self, trigger, streams):
         self._watched = [stream for stream in streams if stream.name == trigger["stream"]][0]
-        info = self._watched.info
-        self._stride = len(info.channels)
-        self._channels = [i for i in range(self._stride) if info.units[i] == info.units[0]]
-        self._threshold = max(1, round(trigger["threshold"] / info.scale[0]))
-        self._is_rms = trigger["kind"] == "rms"
-        self._means = [None for _ in self._channels]
+        self._level = Level(self._watched.info, trigger["kind"], trigger["threshold"])
         self._hold = int(trigger["hold_s"] * self._watched.driver.rate_hz)
         self._owed = {stream.name: 0 for stream in streams}  # blocks that belong to an event that is over
         self._before = {stream.name: stream.blocks_before(trigger["pre_s"]) for stream in streams}
@@ -81,7 +74,7 @@ class Gate:
     def _judge(self, block):
         """The next block of the watched stream has come."""
         n = block.n_frames
-        if self._level(block.view, n) >= self._threshold:
+        if self._level.is_reached(block):
             if not self.is_open:
                 self._open("trigger")
             elif self._why == "random":  # it became an event
@@ -128,35 +121,3 @@ class Gate:
         if self._credit >= 1 and not self._wait:
             chance = int.from_bytes(os.urandom(3), "little")
             self._wait = 1 + chance * WITHIN * self._piece // (1 << 24)
-
-    def _level(self, view, n):
-        """-> the level of a block in counts, of the loudest channel; the means follow."""
-        loudest = 0
-        for k in range(len(self._channels)):
-            start = self._channels[k]
-            mean_now = total(view, start, self._stride, n) // n
-            mean = self._means[k]
-            if mean is None:
-                mean = mean_now
-            far = peak(view, start, self._stride, n, mean)
-            if self._is_rms:
-                shift = 0
-                while (far >> shift) * (far >> shift) > MOST // n:
-                    shift += 1
-                far = _root(power(view, start, self._stride, n, mean, shift) // n) << shift
-            if far > loudest:
-                loudest = far
-            self._means[k] = mean + ((mean_now - mean) >> MEAN_SHIFT)
-        return loudest
-
-
-def _root(n):
-    """-> the integer square root."""
-    if n < 2:
-        return n
-    x = n
-    y = (x + 1) >> 1
-    while y < x:
-        x = y
-        y = (x + n // x) >> 1
-    return x

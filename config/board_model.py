@@ -33,6 +33,8 @@ class Rules(Strict):
     """GPIO numbers that a sensor may use."""
     input_only: Ranges
     """Those of them that cannot drive a line."""
+    wake_pins: Ranges
+    """Those of them that end a sleep of the board when they go high."""
     i2c: dict[str, dict[Literal["scl", "sda"], Ranges]]
     """Per hardware block, its pins by role; a role left out may be any pin."""
     spi: dict[str, dict[Literal["sck", "mosi", "miso"], Ranges]]

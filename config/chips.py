@@ -9,6 +9,7 @@ do besides; `divided_hz`: it also has this rate divided by 1 to 256; `same_rate_
 documents use.
 `accel_ranges_g`, `gyro_ranges_dps`: without the latter it has no gyroscope.
 `fifo_frames`, `bytes_on_bus`: frames that the FIFO holds, and bytes per frame read from it; of one sensor and of both.
+`motion`: it can wake a board by its interrupt when something moves: above at most so many g, for at most so many seconds.
 `config_bytes`: it runs only after a file of its maker's, of that size, was loaded into it.
 
 Sources: the data sheets named in the drivers (mechanical or sensor specifications, serial interface, FIFO);
@@ -41,6 +42,7 @@ _LSM6DSOX = {
     "gyro_ranges_dps": _DPS,
     "fifo_frames": (512, 256),
     "bytes_on_bus": (7, 14),
+    "motion": (1.96, 0.12),
 }
 _LIS3DH = {
     "i2c_addresses": (0x18, 0x19),
@@ -50,6 +52,7 @@ _LIS3DH = {
     "accel_ranges_g": _G,
     "fifo_frames": (32,),
     "bytes_on_bus": (6,),
+    "motion": (2.03, 5),
 }
 
 CHIPS = {
@@ -76,6 +79,7 @@ CHIPS = {
         same_rate_hz={417: 416, 1666: 1660, 1667: 1660, 3332: 3330, 3333: 3330, 6664: 6660, 6667: 6660},
         fifo_frames=(682, 341),
         bytes_on_bus=(6, 12),
+        motion=None,
     ),
     "lsm6dso32": dict(_LSM6DSOX, accel_ranges_g=(4, 8, 16, 32)),
     "lsm6dsox": _LSM6DSOX,

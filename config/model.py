@@ -399,13 +399,13 @@ def filled(data, kind="config"):
 def _path(loc, kind):
     """pydantic's location as a path into the file.
 
-    Below a map's member it names the union's choice, or `[key]` for a bad name: neither is a part of the file.
+    Below a union it names the choice, or `[key]` for a bad name: neither is a part of the file.
     """
-    if loc and loc[0] in _MAPS:
+    if loc and (loc[0] in _MAPS or loc[:2] == ("schedule", "trigger")):
         loc = loc[:2] + loc[3:]
     path = ""
     for part in loc:
         path = join(path, part)
     if kind.startswith("union_tag"):
-        path = join(path, "kind" if loc[0] == "buses" else "driver")
+        path = join(path, "driver" if loc[0] == "streams" else "kind")
     return path

@@ -55,6 +55,29 @@ class Trigger(Strict):
     """Share of the stored events that are pieces without an event, taken at random."""
 
 
+class MotionTrigger(Strict):
+    """The sensor's own interrupt wakes a board that sleeps: each event is a recording, from the wake-up until nothing moves
+    any more. What was before it is not recorded."""
+
+    kind: Literal["motion"]
+    """Motion detection by the sensor."""
+    stream: Name
+    """A motion sensor whose `int_pin` is wired to a pin that ends the board's sleep."""
+    threshold_g: Annotated[float, Field(ge=0.008, le=2)]
+    """An event begins above it: asleep as the chip filters acceleration (drivers.md), awake as `level` does."""
+    duration_s: Annotated[float, Field(ge=0, le=5)] = 0
+    """The chip wakes the board only when it moves for longer than so; 0 = one sample is enough."""
+    hold_s: Annotated[float, Field(ge=0.5, le=3600)] = 5
+    """The recording ends when so long nothing was above the threshold."""
+    random_share: Annotated[float, Field(ge=0, le=0.9)] = 0
+    """Share of the recordings that begin at random, by timer."""
+    events_per_day: Annotated[float, Field(ge=0, le=10_000)] | None = None
+    """For the planner only: how often it moves; null = 5 to 100 times."""
+
+
+AnyTrigger = Annotated[Trigger | MotionTrigger, Field(discriminator="kind")]
+
+
 class Schedule(Strict):
     """When to record."""
 
@@ -64,7 +87,7 @@ class Schedule(Strict):
     """Hours in which is recorded; none = always."""
     active: Active | None = None
     """null = always."""
-    trigger: Trigger | None = None
+    trigger: AnyTrigger | None = None
     """null = everything is stored."""
     sleep: Literal["none", "light", "deep"] = "none"
     """What the board does when nothing is due; none = it stays awake and listens."""

@@ -206,13 +206,25 @@ RULES = {'config': ('object',
                                           'until': (('null', ('text', 20, 20, '2', '0-9TZ:-')), None)})),
                                        None),
                             'trigger': (('null',
-                                         ('object',
-                                          {'kind': (('enum', ('level', 'rms')),),
-                                           'stream': (('text', 1, 16, 'a-z', 'a-z0-9_'),),
-                                           'threshold': (('number', 1e-05, 100000),),
-                                           'pre_s': (('number', 0, 60), 1),
-                                           'hold_s': (('number', 0.1, 3600), 5),
-                                           'random_share': (('number', 0, 0.9), 0)})),
+                                         ('union',
+                                          'kind',
+                                          ((('level', 'rms'),
+                                            ('object',
+                                             {'kind': (('enum', ('level', 'rms')),),
+                                              'stream': (('text', 1, 16, 'a-z', 'a-z0-9_'),),
+                                              'threshold': (('number', 1e-05, 100000),),
+                                              'pre_s': (('number', 0, 60), 1),
+                                              'hold_s': (('number', 0.1, 3600), 5),
+                                              'random_share': (('number', 0, 0.9), 0)})),
+                                           (('motion',),
+                                            ('object',
+                                             {'kind': (('enum', ('motion',)),),
+                                              'stream': (('text', 1, 16, 'a-z', 'a-z0-9_'),),
+                                              'threshold_g': (('number', 0.008, 2),),
+                                              'duration_s': (('number', 0, 5), 0),
+                                              'hold_s': (('number', 0.5, 3600), 5),
+                                              'random_share': (('number', 0, 0.9), 0),
+                                              'events_per_day': (('null', ('number', 0, 10000)), None)}))))),
                                         None),
                             'sleep': (('enum', ('none', 'light', 'deep')), 'none')}),
                           {}),
@@ -246,32 +258,38 @@ RULES = {'config': ('object',
               'mqtt_password': (('null', ('text', 8, 256, ' -~', ' -~')), None)})}
 
 BOARDS = {'esp32': '{"ram_kb": 520, "data_kb": 2048, "pins": "0,2,4,5,12-19,21-23,25-27,32-36,39", "input_only": '
-          '"34-36,39", "i2c": {"0": {}, "1": {}}, "spi": {"1": {}, "2": {}}, "i2s": [0, 1], '
-          '"ws_follows_sck": false, "wifi": true, "ble": "nimble", "sleep": ["light", "deep"]}',
+          '"34-36,39", "wake_pins": "0,2,4,13-15,25-27,32-36,39", "i2c": {"0": {}, "1": {}}, "spi": {"1": '
+          '{}, "2": {}}, "i2s": [0, 1], "ws_follows_sck": false, "wifi": true, "ble": "nimble", "sleep": '
+          '["light", "deep"]}',
  'm5stickc_plus2': '{"ram_kb": 520, "data_kb": 6144, "pins": "0,21,22,25,26,32-36", "input_only": "34-36", '
-                   '"i2c": {"0": {}, "1": {}}, "spi": {"1": {}, "2": {}}, "i2s": [0, 1], "ws_follows_sck": '
-                   'false, "wifi": true, "ble": "nimble", "sleep": ["light", "deep"]}',
+                   '"wake_pins": "0,25,26,32-36", "i2c": {"0": {}, "1": {}}, "spi": {"1": {}, "2": {}}, '
+                   '"i2s": [0, 1], "ws_follows_sck": false, "wifi": true, "ble": "nimble", "sleep": '
+                   '["light", "deep"]}',
  'nano_33_ble_sense': '{"ram_kb": 256, "data_kb": 64, "pins": "2-5,13-15,21,23,27-31,33-35,40,42-47", '
-                      '"input_only": "", "i2c": {"0": {}, "1": {}}, "spi": {"2": {}, "3": {}}, "i2s": [], '
-                      '"ws_follows_sck": false, "wifi": false, "ble": null, "sleep": []}',
+                      '"input_only": "", "wake_pins": "", "i2c": {"0": {}, "1": {}}, "spi": {"2": {}, "3": '
+                      '{}}, "i2s": [], "ws_follows_sck": false, "wifi": false, "ble": null, "sleep": []}',
  'nano_rp2040_connect': '{"ram_kb": 264, "data_kb": 14336, "pins": "0,1,4-7,12,13,15-29", "input_only": '
-                        '"", "i2c": {"0": {"sda": "0,4,12,16,20,28", "scl": "1,5,13,17,21,25,29"}, "1": '
-                        '{"sda": "6,18,26", "scl": "7,15,19,27"}}, "spi": {"0": {"sck": "6,18", "mosi": '
-                        '"7,19", "miso": "0,4,16,20"}}, "i2s": [0, 1], "ws_follows_sck": true, "wifi": '
-                        'true, "ble": "nimble", "sleep": ["light", "deep"]}',
- 'pico_2_w': '{"ram_kb": 520, "data_kb": 2560, "pins": "0-22,26-28", "input_only": "", "i2c": {"0": '
-             '{"sda": "0,4,8,12,16,20,28", "scl": "1,5,9,13,17,21"}, "1": {"sda": "2,6,10,14,18,22,26", '
-             '"scl": "3,7,11,15,19,27"}}, "spi": {"0": {"sck": "2,6,18,22", "mosi": "3,7,19", "miso": '
-             '"0,4,16,20"}, "1": {"sck": "10,14,26", "mosi": "11,15,27", "miso": "8,12,28"}}, "i2s": [0, '
-             '1], "ws_follows_sck": true, "wifi": true, "ble": "btstack", "sleep": ["light", "deep"]}',
- 'pico_w': '{"ram_kb": 264, "data_kb": 848, "pins": "0-22,26-28", "input_only": "", "i2c": {"0": {"sda": '
-           '"0,4,8,12,16,20,28", "scl": "1,5,9,13,17,21"}, "1": {"sda": "2,6,10,14,18,22,26", "scl": '
-           '"3,7,11,15,19,27"}}, "spi": {"0": {"sck": "2,6,18,22", "mosi": "3,7,19", "miso": "0,4,16,20"}, '
-           '"1": {"sck": "10,14,26", "mosi": "11,15,27", "miso": "8,12,28"}}, "i2s": [0, 1], '
-           '"ws_follows_sck": true, "wifi": true, "ble": "btstack", "sleep": ["light", "deep"]}',
- 'virtual': '{"ram_kb": 384, "data_kb": null, "pins": "0-48", "input_only": "", "i2c": {"0": {}, "1": {}}, '
-            '"spi": {"0": {}, "1": {}, "2": {}}, "i2s": [0, 1], "ws_follows_sck": false, "wifi": false, '
-            '"ble": "nimble", "sleep": ["light", "deep"]}',
- 'xiao_esp32s3_sense': '{"ram_kb": 512, "data_kb": 6144, "pins": "1-9,21,41-44", "input_only": "", "i2c": '
-                       '{"0": {}, "1": {}}, "spi": {"1": {}, "2": {}}, "i2s": [0, 1], "ws_follows_sck": '
-                       'false, "wifi": true, "ble": "nimble", "sleep": ["light", "deep"]}'}
+                        '"", "wake_pins": "0,1,4-7,12,13,15-29", "i2c": {"0": {"sda": "0,4,12,16,20,28", '
+                        '"scl": "1,5,13,17,21,25,29"}, "1": {"sda": "6,18,26", "scl": "7,15,19,27"}}, '
+                        '"spi": {"0": {"sck": "6,18", "mosi": "7,19", "miso": "0,4,16,20"}}, "i2s": [0, '
+                        '1], "ws_follows_sck": true, "wifi": true, "ble": "nimble", "sleep": ["light", '
+                        '"deep"]}',
+ 'pico_2_w': '{"ram_kb": 520, "data_kb": 2560, "pins": "0-22,26-28", "input_only": "", "wake_pins": '
+             '"0-22,26-28", "i2c": {"0": {"sda": "0,4,8,12,16,20,28", "scl": "1,5,9,13,17,21"}, "1": '
+             '{"sda": "2,6,10,14,18,22,26", "scl": "3,7,11,15,19,27"}}, "spi": {"0": {"sck": "2,6,18,22", '
+             '"mosi": "3,7,19", "miso": "0,4,16,20"}, "1": {"sck": "10,14,26", "mosi": "11,15,27", "miso": '
+             '"8,12,28"}}, "i2s": [0, 1], "ws_follows_sck": true, "wifi": true, "ble": "btstack", "sleep": '
+             '["light", "deep"]}',
+ 'pico_w': '{"ram_kb": 264, "data_kb": 848, "pins": "0-22,26-28", "input_only": "", "wake_pins": '
+           '"0-22,26-28", "i2c": {"0": {"sda": "0,4,8,12,16,20,28", "scl": "1,5,9,13,17,21"}, "1": {"sda": '
+           '"2,6,10,14,18,22,26", "scl": "3,7,11,15,19,27"}}, "spi": {"0": {"sck": "2,6,18,22", "mosi": '
+           '"3,7,19", "miso": "0,4,16,20"}, "1": {"sck": "10,14,26", "mosi": "11,15,27", "miso": '
+           '"8,12,28"}}, "i2s": [0, 1], "ws_follows_sck": true, "wifi": true, "ble": "btstack", "sleep": '
+           '["light", "deep"]}',
+ 'virtual': '{"ram_kb": 384, "data_kb": null, "pins": "0-48", "input_only": "", "wake_pins": "0-48", '
+            '"i2c": {"0": {}, "1": {}}, "spi": {"0": {}, "1": {}, "2": {}}, "i2s": [0, 1], '
+            '"ws_follows_sck": false, "wifi": false, "ble": "nimble", "sleep": ["light", "deep"]}',
+ 'xiao_esp32s3_sense': '{"ram_kb": 512, "data_kb": 6144, "pins": "1-9,21,41-44", "input_only": "", '
+                       '"wake_pins": "1-9,21", "i2c": {"0": {}, "1": {}}, "spi": {"1": {}, "2": {}}, '
+                       '"i2s": [0, 1], "ws_follows_sck": false, "wifi": true, "ble": "nimble", "sleep": '
+                       '["light", "deep"]}'}

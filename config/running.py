@@ -2,6 +2,7 @@
 `checks.py` for what a rule is. Loaded only where one of these sections says something.
 """
 
+from config.chips import CHIPS
 from config.times import instant, minutes
 from config.validate import listed, shown
 
@@ -19,10 +20,13 @@ def running_errors(config, board, in_ranges):
     yield from _active(schedule.get("active"))
     if windows and schedule.get("duration_s") is not None:
         yield ("schedule.duration_s", "has no meaning with windows", "record_s in each window")
-    trigger = schedule.get("trigger")
+    trigger = schedule.get("trigger") or {}
     if trigger:
         yield from _trigger(trigger, streams)
-    if schedule.get("sleep") in ("light", "deep") and "windows" in schedule and not windows:
+    moves = trigger.get("kind") == "motion"
+    if moves:
+        yield from _motion(trigger, schedule, streams, board, in_ranges)
+    if schedule.get("sleep") in ("light", "deep") and "windows" in schedule and not windows and not moves:
         yield (
             "schedule.sleep",
             "the board never has time to sleep: it records always",
@@ -125,6 +129,37 @@ def _trigger(trigger, streams):
                     "does not hold schedule.trigger.pre_s = {} s and a write's stall".format(trigger["pre_s"]),
                     "at least {}, or a shorter pre_s".format(least),
                 )
+
+
+def _motion(trigger, schedule, streams, board, in_ranges):
+    """The sensor can detect motion, its interrupt reaches a pin that ends the board's sleep, and the board sleeps."""
+    if schedule.get("sleep") == "none":
+        reason = "is none: there is nothing that motion could wake the board from"
+        yield ("schedule.sleep", reason, '"light" or "deep"; awake, a trigger of kind "level" does the same')
+    if schedule.get("duration_s") is not None:
+        yield ("schedule.duration_s", "has no meaning with a motion trigger", "hold_s of the trigger")
+    if board and not board["wake_pins"]:
+        yield ("schedule.trigger.kind", "no pin ends this board's sleep (docs/sleep.md)", '"level" or "rms"')
+    stream = streams.get(trigger.get("stream"))
+    if not stream or "driver" not in stream:
+        return
+    path = "streams." + trigger["stream"]
+    limits = CHIPS[stream["driver"]].get("motion")
+    if not limits:
+        able = [name for name in sorted(CHIPS) if CHIPS[name].get("motion")]
+        reason = "a {} does not wake a board by motion".format(stream["driver"])
+        yield ("schedule.trigger.stream", reason, "a stream of " + listed(able))
+        return
+    for key, most in (("threshold_g", limits[0]), ("duration_s", limits[1])):
+        if key in trigger and trigger[key] > most:
+            yield ("schedule.trigger." + key, "is more than a {} can".format(stream["driver"]), "at most {}".format(most))
+    if "measure" in stream and stream["measure"] == ["gyro"]:
+        yield (path + ".measure", "lacks accel: the end of an event is seen in it", '["accel", "gyro"], or leave it out')
+    pin = stream.get("int_pin")
+    if "int_pin" in stream and pin is None:
+        yield (path + ".int_pin", "is missing: the sensor's interrupt must reach the board", "the pin that INT1 is wired to")
+    elif pin is not None and board and in_ranges(pin, board["pins"]) and not in_ranges(pin, board["wake_pins"]):
+        yield (path + ".int_pin", "GPIO {} does not end this board's sleep".format(pin), "one of " + board["wake_pins"])
 
 
 def blocks_before(pre_s, rate_hz, block_frames):

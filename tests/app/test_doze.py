@@ -17,7 +17,7 @@ from app.guard import Boots
 from app.power import Power
 
 async def record(board):
-    board.begin_session("test")
+    board.begin_session(by_hand=False)
     doze = Doze(board.power, board.streams, 300)
     while board.session.seconds() < SECONDS:
         left = SECONDS - board.session.seconds()

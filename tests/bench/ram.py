@@ -73,7 +73,7 @@ def run():
     configuration = network = parts = None
 
     async def session():
-        board.begin_session("schedule")
+        board.begin_session(by_hand=False)
         table.enter("session")
         await board.session.end("stop")
 

@@ -26,8 +26,8 @@ CHIPS = (
 
 
 class Hand:
-    """Holds the sensor: 1 g along z, and from `at_us` on for `for_us` `shake_g` besides, first this way, then that, by the
-    world's time.
+    """Holds the sensor, by the world's time: 1 g along z, and from `at_us` on for `for_us` `shake_g` along x, this way
+    and that.
     """
 
     rate_hz = 1000000

@@ -1,5 +1,5 @@
-"""The state of a chip as JSON values, so that it outlives the board's process: a sensor's supply stays on over deep sleep
-and resets.
+"""The state of a chip as JSON values, so that it outlives the board's process: a sensor's supply stays on over deep
+sleep and resets.
 """
 
 from array import array

@@ -6,8 +6,8 @@ its normal mode with the cut-off frequencies of AN3308, as one of the first orde
 latched and plain interrupts. Not modelled: AND and position combinations, low events, the other filter modes, the
 filter on the output registers.
 
-Traps: without the filter gravity alone is an event; the filter takes long to forget gravity (its first output is that of a
-step from 0 g) unless REFERENCE is read behind a sample; a latched interrupt stays until INT1_SRC is read.
+Traps: without the filter gravity alone is an event; the filter takes long to forget gravity (its first output is that
+of a step from 0 g) unless REFERENCE is read behind a sample; a latched interrupt stays until INT1_SRC is read.
 """
 
 CTRL_REG2 = 0x21

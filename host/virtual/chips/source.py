@@ -1,9 +1,9 @@
 """What a motion sensor feels: rows of six int16 counts (ax ay az gx gy gz), from a recording or synthesised.
 
 A source has `row(i)`, which puts row i (any i >= 0) into `counts`. It allocates nothing. A recording starts again
-from the top after its last row. With `rate_hz` it plays by the world's time, so many rows per second, whoever asks how
-often: `row_at(us)` is the row of a time; with None the sensor takes a row per sample. What a recording of three columns lacks, the gyroscope, is synthesised by
-`synthetic_gyro`.
+from the top after its last row. With `rate_hz` it plays by the world's time, so many rows per second, however often it
+is asked: `row_at(us)` is the row of a time; with None the sensor takes one row per sample. What a recording of three
+columns lacks, the gyroscope, is synthesised by `synthetic_gyro`.
 """
 
 import struct

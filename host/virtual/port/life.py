@@ -2,8 +2,8 @@
 counters of what the board has done since the world began.
 
 Deep sleep and resets end the process; they leave a file of JSON (path in the world's `life`) from which the next one
-goes on. Sensors keep their supply and their state over both, but not over a loss of power. Counters are kept in whole microseconds, bytes and pieces, and written with the names that the planner's
-forecast uses.
+goes on. Sensors keep their supply and their state over both, but not over a loss of power. Counters are kept in whole
+microseconds, bytes and pieces, and written with the names that the planner's forecast uses.
 """
 
 import json
@@ -16,8 +16,8 @@ SECONDS = ("awake_s", "light_s", "deep_s", "off_s", "radio_s")
 
 class Life:
     """`before_us`: age of the world when this process began; `rtc_us`: the RTC then, None as long as nobody knows;
-    `cause`, `wake`: of the reset, None and 0 after power-on; `memory`: the RTC's; `chips`: {place: state} of the sensors
-    then; `counters`: by name, us and pieces. It is the sensors' clock: `now()` goes on over sleep and resets.
+    `cause`, `wake`: of the reset, None and 0 after power-on; `memory`: the RTC's; `chips`: {place: state} of the
+    sensors then; `counters`: by name, us and pieces. It is the sensors' clock: `now()` goes on over sleep and resets.
     """
 
     def __init__(self, host, path, clock):
