@@ -9,7 +9,8 @@ do besides; `divided_hz`: it also has this rate divided by 1 to 256; `same_rate_
 documents use.
 `accel_ranges_g`, `gyro_ranges_dps`: without the latter it has no gyroscope.
 `fifo_frames`, `bytes_on_bus`: frames that the FIFO holds, and bytes per frame read from it; of one sensor and of both.
-`motion`: it can wake a board by its interrupt when something moves: above at most so many g, for at most so many seconds.
+`motion`: it can wake a board by its interrupt when something moves: above at most so many g, for at most so many
+seconds.
 `config_bytes`: it runs only after a file of its maker's, of that size, was loaded into it.
 
 Sources: the data sheets named in the drivers (mechanical or sensor specifications, serial interface, FIFO);

@@ -56,8 +56,8 @@ class Trigger(Strict):
 
 
 class MotionTrigger(Strict):
-    """The sensor's own interrupt wakes a board that sleeps: each event is a recording, from the wake-up until nothing moves
-    any more. What was before it is not recorded."""
+    """The sensor's own interrupt wakes a board that sleeps: each event is a recording, from the wake-up until nothing
+    moves any more. What was before it is not recorded."""
 
     kind: Literal["motion"]
     """Motion detection by the sensor."""

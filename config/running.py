@@ -152,12 +152,15 @@ def _motion(trigger, schedule, streams, board, in_ranges):
         return
     for key, most in (("threshold_g", limits[0]), ("duration_s", limits[1])):
         if key in trigger and trigger[key] > most:
-            yield ("schedule.trigger." + key, "is more than a {} can".format(stream["driver"]), "at most {}".format(most))
+            reason = "is more than a {} can".format(stream["driver"])
+            yield ("schedule.trigger." + key, reason, "at most {}".format(most))
     if "measure" in stream and stream["measure"] == ["gyro"]:
-        yield (path + ".measure", "lacks accel: the end of an event is seen in it", '["accel", "gyro"], or leave it out')
+        reason = "lacks accel, in which the end of an event is seen"
+        yield (path + ".measure", reason, '["accel", "gyro"], or leave it out')
     pin = stream.get("int_pin")
     if "int_pin" in stream and pin is None:
-        yield (path + ".int_pin", "is missing: the sensor's interrupt must reach the board", "the pin that INT1 is wired to")
+        reason = "is missing: the sensor's interrupt must reach the board"
+        yield (path + ".int_pin", reason, "the pin that INT1 is wired to")
     elif pin is not None and board and in_ranges(pin, board["pins"]) and not in_ranges(pin, board["wake_pins"]):
         yield (path + ".int_pin", "GPIO {} does not end this board's sleep".format(pin), "one of " + board["wake_pins"])
 

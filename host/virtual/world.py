@@ -23,7 +23,7 @@ def world_for(
     world: dict = {"clock": clock, "rtc": "host", "flash": {"size_kb": flash_kb}, "i2c": {}, "spi": {}, "i2s": {}}
     if flash_image:
         world["flash"]["image"] = str(flash_image.resolve())
-    for number, stream in enumerate(config["streams"].values()):
+    for number, (name, stream) in enumerate(config["streams"].items()):
         if stream["driver"] in ("host_mic", "pdm_mic"):
             continue  # a microphone of the host needs no wire, one on PIO has none here
         if stream["driver"] == "i2s_mic":
@@ -36,6 +36,10 @@ def world_for(
         place = {"address": stream["address"]} if bus["kind"] == "i2c" else {"cs": stream["cs"]}
         chip = {"chip": stream["driver"], **place, "int_pin": stream.get("int_pin"), "source": source}
         chip["rate_ratio"] = IMU_RATE_RATIO
+        trigger = (config.get("schedule") or {}).get("trigger") or {}
+        if trigger.get("kind") == "motion" and trigger["stream"] == name:  # it feels the same at either of its rates
+            source["rate_hz"] = round(stream["rate_hz"])
+            chip["motion"] = {"counts_per_g": 32768 // stream.get("accel_range_g", 4)}
         world[bus["kind"]].setdefault(str(bus["id"]), []).append(chip)
     return world
 

@@ -1,5 +1,5 @@
-"""The wake-up function of ST's LSM6DSOX and its variants, after the data sheet DS12814 (registers WAKE_UP_SRC, TAP_CFG0,
-TAP_CFG2, WAKE_UP_THS, WAKE_UP_DUR, MD1_CFG) and AN5272 (section "Wake-up interrupt").
+"""The wake-up function of ST's LSM6DSOX and its variants, after the data sheet DS12814 (registers WAKE_UP_SRC,
+TAP_CFG0, TAP_CFG2, WAKE_UP_THS, WAKE_UP_DUR, MD1_CFG) and AN5272 (section "Wake-up interrupt").
 
 Modelled: the slope filter, half of the difference of two samples; the threshold with both weights; WAKE_DUR; latched
 and plain interrupts; INT1. Not modelled: the high-pass filter (SLOPE_FDS), the user offset, sleep and tap functions,

@@ -1,0 +1,137 @@
+"""A board that sleeps until something moves: the sensor's own interrupt wakes it, in the virtual world's own time."""
+
+import asyncio
+import itertools
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host.virtual import VirtualBoard
+from host.virtual.world import world_for
+from tests.app.talk import motion_only, sessions
+from tests.tools.micropython import HOW_TO_GET, interpreter
+
+pytestmark = pytest.mark.skipif(interpreter("64-bit") is None, reason=HOW_TO_GET["64-bit"])
+PER_G = 8192
+SOURCE_HZ = 100
+HOLD_S = 3
+UTC_S = 1796083200  # midnight
+LATE_S = 1.5  # from the first movement to the first frame: motion detection, boot, start of the sensor
+
+
+def config_for(sleep: str = "deep", driver: str = "lsm6dsox", **trigger) -> dict:
+    trigger = {"kind": "motion", "stream": "imu", "threshold_g": 0.06, "hold_s": HOLD_S} | trigger
+    config = motion_only(schedule={"trigger": trigger, "sleep": sleep})
+    config["streams"]["imu"] |= {"driver": driver, "measure": ["accel"], "accel_range_g": 4, "int_pin": 7}
+    if driver.startswith("lis"):
+        config["streams"]["imu"] |= {"address": 24, "rate_hz": 100, "ring_blocks": 16, "block_frames": 8}
+        config["storage"] = {"stall_ms": 200}
+    return config
+
+
+def quiet(seconds: float, seed: int) -> np.ndarray:
+    """1 g along z, and noise of some mg."""
+    noise = np.random.default_rng(seed).integers(-25, 25, (int(seconds * SOURCE_HZ), 3))
+    return noise + [0, 0, PER_G]
+
+
+def shake(seconds: float, seed: int) -> np.ndarray:
+    """Somebody moves it, without a pause, by 0.5 to 1 g."""
+    chance = np.random.default_rng(seed)
+    t = np.arange(int(seconds * SOURCE_HZ)) / SOURCE_HZ
+    wave = np.sin(2 * np.pi * chance.uniform(1.5, 4) * t + 0.5)[:, None]
+    return wave * chance.uniform(0.5, 1, 3) * PER_G + [0, 0, PER_G]
+
+
+@dataclass
+class Life:
+    """What a board did with its world: `sessions`: {name: its files}, in order; `began`: seconds of the world."""
+
+    board: VirtualBoard
+    seconds: float
+    recording: np.ndarray
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def found(self) -> list[dict]:
+        """Per session its `session`, `ledger`, `sidecars` and `data` of the stream."""
+        found = []
+        for files in sessions(self.board.files()).values():
+            names = sorted(name for name in files if name.startswith("imu-") and name.endswith(".json"))
+            data = [np.frombuffer(files[name[:-5] + ".npy"][128:], "<i2").reshape(-1, 3) for name in names]
+            found.append(
+                {
+                    "session": json.loads(files["session.json"]),
+                    "ledger": json.loads(files["ledger.json"]),
+                    "sidecars": [json.loads(files[name]) for name in names],
+                    "data": np.concatenate(data),
+                }
+            )
+        return found
+
+    def where(self, data: np.ndarray) -> tuple[float, float]:
+        """-> (begin, end) in seconds of the world of stored frames: what was felt, each row once or twice, none left
+        out (the sensor samples a little faster than the recording has rows).
+        """
+        rows = data[np.r_[True, np.diff(data, axis=0).any(axis=1)]]
+        at = self.recording.tobytes().find(rows.tobytes())
+        assert at >= 0 and at % 6 == 0, "what is stored was never felt"
+        return at / 6 / SOURCE_HZ, (at / 6 + len(rows)) / SOURCE_HZ
+
+
+def live(folder: Path, config: dict, pieces: list[np.ndarray], **world) -> Life:
+    """The board's whole life: until what it feels is at its end."""
+    folder.mkdir(exist_ok=True)
+    recording = np.concatenate(pieces).round().clip(-32768, 32767).astype("<i2")
+    np.save(folder / "motion.npy", recording)
+    seconds = len(recording) / SOURCE_HZ - 0.5
+    made = world_for(config, clock="virtual", imu=folder / "motion.npy") | {"rtc": UTC_S, "reboots": True} | world
+    made["i2c"]["0"][0]["source"]["rate_hz"] = SOURCE_HZ
+    made["power_cuts"] = [*world.get("power_cuts", []), [seconds, 1]]
+    board = VirtualBoard(made, folder / "board")
+    board.install(config=config)
+    life = Life(board, seconds, recording)
+
+    async def run():
+        cuts = len(made["power_cuts"])
+        await board.start()
+        async for line in board.lines():
+            life.log.append(line)
+            cuts -= line.startswith("@") and board.status.get("exit") == 77
+            if not cuts:
+                await board.kill()
+                return
+
+    asyncio.run(asyncio.wait_for(run(), 120))
+    return life
+
+
+def check(life: Life) -> None:
+    """What every session must be."""
+    for found in life.found:
+        account = found["ledger"]["streams"]["imu"]
+        assert account["expected"] == account["stored"] + sum(account["lost"].values()) and not account["lost"]
+        assert len(found["data"]) == account["stored"]
+        assert found["session"]["planned"]["reason"] in ("motion", "random")
+
+
+def test_what_moves_is_recorded_and_what_does_not_is_slept_through(tmp_path):
+    shakes = [shake(6, 1), shake(2, 2), shake(9, 3)]
+    rests = [quiet(s, s) for s in (20, 25, 30, 20)]
+    pieces = [piece for pair in itertools.zip_longest(rests, shakes) for piece in pair if piece is not None]
+    life = live(tmp_path, config_for(), pieces)
+    check(life)
+    assert len(life.found) == 3, life.log
+    starts = np.cumsum([0] + [len(piece) for piece in pieces])[1::2] / SOURCE_HZ
+    for found, start, moved in zip(life.found, starts, shakes, strict=True):
+        first, last = life.where(found["data"])
+        assert start < first < start + LATE_S
+        assert HOLD_S - 0.5 < last - (start + len(moved) / SOURCE_HZ) < HOLD_S + 2
+        assert found["session"]["planned"]["reason"] == "motion" and found["ledger"]["reason"] == "still"
+        assert {side["event"]["why"] for side in found["sidecars"]} == {"motion"}
+    counters = life.board.counters()
+    assert counters["wakeups"] == 3 and counters["boots"] == 4
+    assert counters["deep_s"] > 0.7 * (life.seconds - sum(len(s) for s in shakes) / SOURCE_HZ - 3 * HOLD_S)
