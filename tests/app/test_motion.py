@@ -43,7 +43,7 @@ def shake(seconds: float, seed: int) -> np.ndarray:
     chance = np.random.default_rng(seed)
     t = np.arange(int(seconds * SOURCE_HZ)) / SOURCE_HZ
     wave = np.sin(2 * np.pi * chance.uniform(1.5, 4) * t + 0.5)[:, None]
-    return wave * chance.uniform(0.5, 1, 3) * PER_G + [0, 0, PER_G]
+    return wave * chance.uniform(0.5, 1, 3) * PER_G + quiet(seconds, seed)
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Life:
                     "session": json.loads(files["session.json"]),
                     "ledger": json.loads(files["ledger.json"]),
                     "sidecars": [json.loads(files[name]) for name in names],
-                    "data": np.concatenate(data),
+                    "data": np.concatenate([np.empty((0, 3), "<i2"), *data]),
                 }
             )
         return found
@@ -125,7 +125,7 @@ def test_what_moves_is_recorded_and_what_does_not_is_slept_through(tmp_path):
     life = live(tmp_path, config_for(), pieces)
     check(life)
     assert len(life.found) == 3, life.log
-    starts = np.cumsum([0] + [len(piece) for piece in pieces])[1::2] / SOURCE_HZ
+    starts = np.cumsum([0] + [len(piece) for piece in pieces])[1:-1:2] / SOURCE_HZ
     for found, start, moved in zip(life.found, starts, shakes, strict=True):
         first, last = life.where(found["data"])
         assert start < first < start + LATE_S
@@ -135,3 +135,56 @@ def test_what_moves_is_recorded_and_what_does_not_is_slept_through(tmp_path):
     counters = life.board.counters()
     assert counters["wakeups"] == 3 and counters["boots"] == 4
     assert counters["deep_s"] > 0.7 * (life.seconds - sum(len(s) for s in shakes) / SOURCE_HZ - 3 * HOLD_S)
+
+
+@pytest.mark.parametrize("driver", ["lis3dh", "lsm6dso32"])
+def test_another_chip_and_light_sleep(tmp_path, driver):
+    """RAM stays, and the sensor's pin ends the sleep all the same."""
+    pieces = [quiet(15, 1), shake(4, 2), quiet(25, 3), shake(3, 4), quiet(12, 5)]
+    life = live(tmp_path, config_for("light", driver), pieces)
+    check(life)
+    assert [found["session"]["planned"]["reason"] for found in life.found] == ["motion", "motion"], life.log
+    counters = life.board.counters()
+    assert counters["boots"] == 1 and counters["light_s"] > 30
+
+
+def test_the_share_of_recordings_at_random(tmp_path):
+    """As many without motion as with it; each soon after one, by timer, out of deep sleep."""
+    pieces = [piece for seed in range(6) for piece in (quiet(45, seed), shake(3, 10 + seed))]
+    life = live(tmp_path, config_for(random_share=0.5), [*pieces, quiet(45, 99)])
+    check(life)
+    whys = [found["sidecars"][-1]["event"]["why"] for found in life.found]
+    assert whys.count("motion") == 6, whys
+    assert 4 <= whys.count("random") <= 6, whys
+    for found in life.found:
+        side = found["sidecars"][-1]
+        assert found["session"]["planned"]["reason"] in (side["event"]["why"], "random")
+        if side["event"]["why"] == "random":
+            assert len(found["data"]) / 106 < HOLD_S + 1.5
+            assert np.ptp(found["data"], axis=0).max() < 100, "nothing moved in it"
+
+
+def test_it_watches_only_while_a_window_is_open(tmp_path):
+    """The window opens after a minute; what moved before went unseen, what still moves then is an event."""
+    config = config_for()
+    config["schedule"]["windows"] = [{"from": "00:01", "to": "00:02"}]
+    pieces = [quiet(20, 1), shake(4, 2), quiet(56, 3), shake(4, 4), quiet(46, 5), shake(4, 6), quiet(20, 7)]
+    life = live(tmp_path, config, pieces)
+    check(life)
+    assert len(life.found) == 1, life.log
+    first, _ = life.where(life.found[0]["data"])
+    assert 80 < first < 80 + LATE_S
+
+
+CUTS = (5, 19.99, 20.05, 20.3, 21, 25, 27.9, 28.3, 29, 33)
+
+
+@pytest.mark.parametrize("cut", [CUTS[3], CUTS[5], *(pytest.param(cut, marks=pytest.mark.slow) for cut in CUTS)])
+def test_a_power_cut_asleep_or_awake_comes_back_to_watching(tmp_path, cut):
+    life = live(tmp_path, config_for(), [quiet(20, 1), shake(6, 2), quiet(24, 3), shake(4, 4), quiet(12, 5)],
+                power_cuts=[[cut, 3]], rtc_battery=True)  # fmt: skip
+    check(life)
+    begins = [life.where(found["data"])[0] for found in life.found if len(found["data"]) > 20]
+    assert any(50 < begin < 50 + LATE_S for begin in begins), begins
+    assert all(20 < begin < 30 or 50 < begin < 52 for begin in begins), "only what moved"
+    assert len(begins) == 2 or 20 < cut < 26

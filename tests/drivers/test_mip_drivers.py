@@ -10,6 +10,13 @@ import pytest
 from config.chips import CHIPS
 from tests.tools.micropython import ROOT, run_micropython
 
+WAKES = {
+    "lsm6dsox": "lsm6dsox_wake",
+    "lsm6dso32": "lsm6dsox_wake",
+    "ism330dhcx": "lsm6dsox_wake",
+    "lis3dh": "lis3dh_wake",
+    "lis2dh12": "lis3dh_wake",
+}
 DRIVERS = sorted(name for name, chip in CHIPS.items() if "fifo_frames" in chip)
 PROGRAM = """
 from drivers.{module} import {name}
@@ -45,7 +52,13 @@ def package(module: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("module", DRIVERS)
 def test_the_package_lists_what_the_driver_imports(module):
-    assert package(module) == [[f"drivers/{n}.py", f"../../drivers/{n}.py"] for n in sorted(imports(module))]
+    """And what arms its motion detection, where it has one."""
+    needs = imports(module) | (imports(WAKES[module]) if module in WAKES else set())
+    assert package(module) == [[f"drivers/{n}.py", f"../../drivers/{n}.py"] for n in sorted(needs)]
+
+
+def test_who_can_wake_a_board():
+    assert {name for name in DRIVERS if CHIPS[name].get("motion")} == set(WAKES)
 
 
 def test_there_is_a_package_for_every_driver_and_no_other():
