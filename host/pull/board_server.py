@@ -58,32 +58,62 @@ def open_spool():
         volume = open_volume(storage["card"], config["buses"], print)
     keep = storage.get("keep_acknowledged", False)
     spool = Spool(storage.get("root", "/data"), config["device"], keep_acknowledged=keep, volume=volume)
-    spool.recover()
+    try:
+        spool.recover()
+    except OSError:
+        pass  # the flash is damaged: what can be read is read
     return spool
 
 
 def files_of(spool):
-    """Yield [name, [[remote name, path, bytes, SHA-256], ...]] of all that is there, a session's ledger last."""
-    from storage import files
+    """Yield [name, [[remote name, path, bytes, SHA-256], ...]] of all that is there, a session's ledger last; what
+    cannot be read, a file or all below a folder, has no list.
+    """
     from storage.layout import folders, sessions, stems
-    from storage.spool import _measure
 
     for session in sessions(spool.path):
         at = spool.path + "/" + session
         prefix = spool.device + "/" + session + "/"
-        for name in ("session.json", None, "labels.jsonl", "ledger.json"):
-            if name is None:
-                for folder in folders(at):
-                    for stem in stems(folder, ".json"):
-                        path = folder + "/" + stem + ".json"
-                        sidecar = files.read_json(path)
-                        if sidecar and files.exists(folder + "/" + sidecar["file"]):
-                            data = [prefix + sidecar["file"], folder + "/" + sidecar["file"], sidecar["bytes"],
-                                    sidecar["sha256"]]  # fmt: skip
-                            yield [prefix + stem, [data, [prefix + stem + ".json", path] + list(_measure(path))]]
-            elif files.size_of(at + "/" + name) and (name == "session.json" or files.exists(at + "/ledger.json")):
-                path = at + "/" + name
-                yield [prefix + name, [[prefix + name, path] + list(_measure(path))]]
+        yield from document(at, prefix, "session.json")
+        try:
+            for folder in folders(at):
+                for stem in stems(folder, ".json"):
+                    yield from segment(folder, prefix, stem)
+        except OSError:
+            yield [prefix + "*", []]
+        yield from document(at, prefix, "labels.jsonl")
+        yield from document(at, prefix, "ledger.json")
+
+
+def document(at, prefix, name):
+    from storage import files
+
+    path = at + "/" + name
+    try:
+        if files.size_of(path) and (name == "session.json" or files.exists(at + "/ledger.json")):
+            yield [prefix + name, [measured(prefix + name, path)]]
+    except OSError:
+        yield [prefix + name, []]
+
+
+def segment(folder, prefix, stem):
+    from storage import files
+
+    path = folder + "/" + stem + ".json"
+    try:
+        sidecar = files.read_json(path)
+        if sidecar and files.exists(folder + "/" + sidecar["file"]):
+            file = sidecar["file"]
+            data = [prefix + file, folder + "/" + file, sidecar["bytes"], sidecar["sha256"]]
+            yield [prefix + stem, [data, measured(prefix + stem + ".json", path)]]
+    except (OSError, KeyError):
+        yield [prefix + stem, []]
+
+
+def measured(remote, path):
+    from storage.spool import _measure
+
+    return [remote, path] + list(_measure(path))
 
 
 def send(listener, offset, path):

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from rich.progress import (
 
 from host import mistakes
 from host.pull.files import Damaged, Refused, fetch, has
-from host.pull.link import Entry, Link
+from host.pull.link import Entry, Link, Unreadable
 from host.push import ports
-from host.push.wire import Wire, WireError
+from host.push.onboard import told
+from host.push.wire import BoardError, Wire, WireError
 from host.store import Store
 
 STOP_S = 60  # a recording has so long to close its files
@@ -30,7 +32,7 @@ HEAR_S = 3  # and so long to say that it will
 
 @dataclass
 class Outcome:
-    """What a pull did; `refused`: files that are here already with other bytes."""
+    """What a pull did; `refused`: what could not be taken over, and why."""
 
     files: int = 0
     bytes: int = 0
@@ -66,12 +68,21 @@ def run(args: argparse.Namespace) -> int:
     started, error = time.monotonic(), None
     try:
         _pull(ports.chosen([args.port])[0], store, args, outcome)
-    except (WireError, Refused, Damaged) as reason:
+    except BoardError as reason:
+        error = told(reason, reason.port)
+        if not reason.errno:  # not the flash's word: code that does not load, or does what it should not
+            error += (
+                ". Motelog on the board seems damaged: `deploy.py push` puts it right; if it cannot, "
+                "`mpremote cp -r :/data .` copies what can be read"
+            )
+    except (WireError, Unreadable) as reason:
         error = str(reason)
     except OSError as reason:
         error = mistakes.told(reason)
     outcome.seconds = round(time.monotonic() - started, 2)
-    error = error or (f"{outcome.refused[0]}" if outcome.refused else None)
+    if outcome.refused and not error:
+        more = len(outcome.refused) - 1
+        error = outcome.refused[0] + (f" (and {more} more; the rest is here)" if more else "")
     if args.json:
         result = {"ok": error is None, "out": str(args.out), **vars(outcome)}
         print(json.dumps(result | ({"error": error} if error else {})))
@@ -128,26 +139,36 @@ def _copy(store: Store, link: Link, entries: list[Entry], delete: bool, outcome:
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("pulling", total=total)
         for entry in entries:
-            safe = True
-            for part in entry.parts:
-                if has(store, part):
-                    outcome.known += 1
-                    progress.advance(task, part.size)
-                    continue
-                try:
-                    fetch(store, link, part, lambda n: progress.advance(task, n))
-                except Refused as error:
-                    if part.remote.endswith("/ledger.json"):
-                        outcome.known += 1  # the board has dropped, to make room, what is here: ours was true then
-                        continue
-                    outcome.refused.append(f"{part.remote}: {error}")
-                    safe = False
-                    break
-                outcome.files += 1
-                outcome.bytes += part.size
+            safe = _take(store, link, entry, outcome, lambda n: progress.advance(task, n))
             if delete and safe:
                 link.acknowledge(entry.name)
                 outcome.deleted += 1
+
+
+def _take(store: Store, link: Link, entry: Entry, outcome: Outcome, arrived: Callable[[int], None]) -> bool:
+    """-> whether all of the entry is here now; else `outcome.refused` says why, and the others have their turn."""
+    if not entry.parts:
+        outcome.refused.append(f"{entry.name} cannot be read: the board's flash is damaged")
+        return False
+    for part in entry.parts:
+        if has(store, part):
+            outcome.known += 1
+            arrived(part.size)
+            continue
+        try:
+            fetch(store, link, part, arrived)
+        except (Unreadable, Damaged) as error:
+            outcome.refused.append(f"{part.remote}: {error}")
+            return False
+        except Refused as error:
+            if part.remote.endswith("/ledger.json"):
+                outcome.known += 1  # the board has dropped, to make room, what is here: ours was true then
+                continue
+            outcome.refused.append(f"{part.remote}: {error}")
+            return False
+        outcome.files += 1
+        outcome.bytes += part.size
+    return True
 
 
 def _leave(wire: Wire) -> None:

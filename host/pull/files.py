@@ -52,7 +52,7 @@ def fetch(store: Store, link: Link, part: Part, arrived: Callable[[int], None]) 
             return
         arrived(-partial.stat().st_size)
         partial.unlink()
-    raise Damaged(f"{part.remote} did not come over as the board has it: a bad cable, or damaged flash")
+    raise Damaged("it did not come over as the board has it: a bad cable, or damaged flash")
 
 
 def _publish(store: Store, part: Part, content: Path) -> None:

@@ -51,10 +51,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is acknowledged at once: a segment (data, sidecar) or a document."""
+    """What is acknowledged at once: a segment (data, sidecar) or a document; no parts: the board cannot read it."""
 
     name: str
     parts: tuple[Part, ...]
+
+
+class Unreadable(Exception):
+    """A file that the board has and cannot read; others may be in order."""
 
 
 class Link:
@@ -96,7 +100,9 @@ class Link:
         return entries
 
     def read(self, part: Part, offset: int) -> Iterator[bytes]:
-        """The content of a file from `offset` on. What the wire has damaged is found by the hash, not here."""
+        """The content of a file from `offset` on. What the wire has damaged is found by the hash, not here. Raises
+        Unreadable.
+        """
         self._send(f"get {offset} {part.path}")
         for line in self._answer():
             try:
@@ -119,13 +125,15 @@ class Link:
         self._wire._guard(lambda: self._wire.serial.write(line.encode() + b"\n"))
 
     def _answer(self) -> Iterator[bytes]:
-        """Lines up to the `.` that ends an answer. Raises WireError for a `!`, silence or the program's end."""
+        """Lines up to the `.` that ends an answer. Raises Unreadable for a `!`, WireError for silence or the program's
+        end.
+        """
         while True:
             line = self._line()
             if line == b".":
                 return
             if line.startswith(b"! "):
-                raise WireError(f"{self._wire.port}: the board's flash fails: {line[2:].decode(errors='replace')}")
+                raise Unreadable(f"the board's flash fails ({line[2:].decode(errors='replace')})")
             yield line
 
     def _line(self) -> bytes:

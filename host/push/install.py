@@ -60,11 +60,14 @@ def push(port: str, order: Order, steps: Steps) -> dict:
         result |= {"port": port, "board": str(facts), "device": config["device"]}
         if not order.dry_run:
             _set_clock(wire)
+            onboard.forget_bad_starts(wire)
             steps.say("starting")
             started = True
             result["status"] = _start(wire)
         result["wire_bytes"] = {"sent": wire.serial.sent, "received": wire.serial.received}
         return result
+    except BoardError as error:
+        raise Refused(onboard.told(error, port)) from None
     finally:
         if not started:
             wire.go_on()

@@ -9,7 +9,8 @@ from host.push.wire import BoardError, Wire, WireError
 
 STAGE = "/.motelog"  # board_main.py has it, too
 CHUNK = 1536  # bytes of a file in one program: its text and its base64 fit into any board's heap
-ENOSPC, EROFS, EPERM, EACCES, ENODEV, EIO = 28, 30, 1, 13, 19, 5
+ENOSPC, EROFS, EPERM, EACCES = 28, 30, 1, 13
+DAMAGED = (5, 19, 84)  # EIO, ENODEV; EILSEQ: LittleFS's LFS_ERR_CORRUPT
 OLDEST = (1, 24)
 ARCHITECTURES = (  # py/persistentcode.h, MP_NATIVE_ARCH_...
     None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
@@ -76,7 +77,7 @@ def hashes(wire: Wire, paths: list[str]) -> dict[str, str]:
 
 def manifest(wire: Wire) -> dict[str, str] | None:
     """{path: SHA-256} of what the last push has put there; None: nothing ever was, or its record is damaged."""
-    text = wire.run(f"try:\n print(open({STAGE + '/manifest'!r}).read())\nexcept OSError:\n print('null')")
+    text = wire.run(_MANIFEST)
     try:
         told = json.loads(text)
         return dict(told["files"]) if told else None
@@ -130,14 +131,22 @@ def set_clock(wire: Wire, utc: tuple) -> None:
     wire.run(f"import machine\nmachine.RTC().datetime({utc!r})")
 
 
+def forget_bad_starts(wire: Wire) -> None:
+    """What kept an older version from starting counts no more (app/guard.py): a new one does not begin in safe mode."""
+    wire.run("import os\ntry: os.remove('/boots.json')\nexcept OSError: pass")
+
+
 def told(error: BoardError, port: str) -> str:
-    """What a failed write means, and what to do."""
+    """What it means that the board raised, and what to do."""
     if error.errno == ENOSPC:
         return f"{port}: the board's flash is full: `deploy.py pull --delete` makes room"
     if error.errno in (EROFS, EACCES, EPERM):
         return f"{port}: the board's file system takes no files (read-only): is it shown as a USB drive, or protected?"
-    if error.errno in (ENODEV, EIO):
-        return f"{port}: the board's file system does not work ({error.trace.splitlines()[-1]}): format it anew"
+    if error.errno in DAMAGED:
+        return (
+            f"{port}: the board's file system is damaged ({error.trace.splitlines()[-1]}): `deploy.py pull` saves what "
+            "can be read; then erase its flash, put the firmware on anew and push"
+        )
     return str(error)
 
 
@@ -154,13 +163,19 @@ def d():
     try:
         s = os.statvfs('/')
         os.listdir('/')
-        return (s[0], s[3]) if s[0] else None
+        return (s[0], s[3] if 0 <= s[3] <= s[2] else 0) if s[0] else None
     except OSError:
         return None
 gc.collect()
 v = sys.implementation
 print((sys.platform, getattr(v, '_machine', sys.platform), tuple(v.version[:3]), getattr(v, '_mpy', 0), i(), d(),
     gc.mem_free() + gc.mem_alloc()))
+"""
+_MANIFEST = f"""
+try:
+    print(open('{STAGE}/manifest').read())
+except (OSError, ValueError):
+    print('null')
 """
 _HASHES = """
 import hashlib, binascii

@@ -15,12 +15,14 @@ def usb_ports() -> list[str]:
 def chosen(named: list[str]) -> list[str]:
     """The ports to use. Raises WireError when none was named and there is not exactly one."""
     if named != [AUTO]:
+        if AUTO in named:
+            raise WireError("--port auto stands alone: name every port, or none")
         return list(dict.fromkeys(named))
     found = usb_ports()
     if not found:
         raise WireError(
-            "no board found: plug one in (a cable that carries data), or name its port with --port "
-            "(a virtual board prints its own: `deploy.py board`)"
+            "no board found on USB: plug one in (a cable that carries data), or name its port with --port "
+            "(a virtual board is not on USB: `deploy.py board` prints its port)"
         )
     if len(found) > 1:
         raise WireError(f"{len(found)} boards found, {', '.join(found)}: say which with --port")

@@ -4,7 +4,9 @@ Counts the bytes in both directions, reads in pieces instead of byte by byte, as
 it takes, and says every failure in a sentence that names the port.
 """
 
+import os
 import secrets
+import stat
 import time
 from collections.abc import Callable
 
@@ -46,6 +48,7 @@ class BoardError(WireError):
     """A program on the board raised; `trace` is what it printed, `errno` the number of an OSError or None."""
 
     def __init__(self, port: str, trace: str):
+        self.port = port
         self.trace = trace.strip()
         last = self.trace.splitlines()[-1] if self.trace else "unknown error"
         self.errno = _errno(last)
@@ -80,9 +83,7 @@ class Wire(SerialTransport):
         try:
             super().__init__(port, timeout=QUIET_S)
         except (TransportError, serial.SerialException, OSError, ValueError):
-            raise WireError(
-                f"{port}: cannot be opened: it does not exist, another program uses it, or this user may not"
-            ) from None
+            raise WireError(f"{port}: cannot be opened: {_why_closed(port)}") from None
         self.serial = Counted(self.serial)
         self.opened = time.monotonic()
         self._here = ""  # code that tells the board that the laptop is still there
@@ -253,6 +254,19 @@ class Wire(SerialTransport):
             super().close()
         except (OSError, serial.SerialException):
             pass
+
+
+def _why_closed(port: str) -> str:
+    """Why a port does not open, as far as the system tells."""
+    if os.name != "posix":
+        return "it does not exist, or another program has it open (a terminal, an editor's serial monitor)"
+    if not os.path.exists(port):
+        return "there is no such port: is the board plugged in? `ls /dev/tty*` or `mpremote devs` lists what there is"
+    if not os.access(port, os.R_OK | os.W_OK):
+        return "this user may not use it: on Linux `sudo usermod -aG dialout $USER`, then log in anew"
+    if not stat.S_ISCHR(os.stat(port).st_mode):
+        return "that is a file, not a serial port"
+    return "another program has it open (a terminal, an editor's serial monitor), or it is no serial port"
 
 
 def _errno(line: str) -> int | None:

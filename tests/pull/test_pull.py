@@ -163,6 +163,48 @@ def test_a_file_that_never_comes_whole(console, tmp_path, capsys, monkeypatch):
     assert code == 1 and "did not come over" in told["error"]
 
 
+def names(folder) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_the_flash_has_lost_costs_no_other_file(recorded, tmp_path, capsys, monkeypatch):
+    """A block of a recording is not what it was: its hash says so. The rest comes, and the damaged one stays there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(command, "HEAR_S", 0.2)
+    shutil.copytree(recorded.parent, tmp_path / "board")
+    with powered(tmp_path / "board", flash={"size_kb": 2048}) as console:
+        assert pull(console, capsys, tmp_path / "whole", "--no-restart")[0] == 0
+    victim = next((tmp_path / "whole").glob("*/*/mic-000000.wav"))
+    image = bytearray((tmp_path / "board" / "flash.bin").read_bytes())
+    place = image.index(victim.read_bytes()[9000:9100])
+    image[place : place + 100] = bytes(100)
+    (tmp_path / "board" / "flash.bin").write_bytes(image)
+    with powered(tmp_path / "board", flash={"size_kb": 2048}) as console:
+        code, told = pull(console, capsys, tmp_path / "out", "--no-restart", "--delete")
+    assert code == 1 and f"{victim.name}: it did not come over" in told["error"] and len(told["refused"]) == 1
+    assert names(tmp_path / "whole") - names(tmp_path / "out") == {victim.name, "mic-000000.json"}
+
+
+@pytest.mark.parametrize(
+    ("call", "where", "lost"),
+    [
+        ('with open(path, "rb") as file:', 'path.endswith("imu-000000.npy")', {"imu-000000.npy", "imu-000000.json"}),
+        ("sidecar = files.read_json(path)", 'stem == "mic-000002"', {"mic-000002.wav", "mic-000002.json"}),
+        ('if files.size_of(path) and (name == "session.json"', 'name == "ledger.json"', {"ledger.json"}),
+    ],
+)
+def test_what_the_board_cannot_read_costs_no_other_file(console, tmp_path, capsys, monkeypatch, call, where, lost):
+    text = link.SERVER.read_text()
+    (line,) = [line for line in text.splitlines() if call in line]
+    indent = line[: len(line) - len(line.lstrip())]
+    (tmp_path / "server.py").write_text(text.replace(line, f"{indent}if {where}:\n{indent} raise OSError(84)\n{line}"))
+    code, whole = pull(console, capsys, tmp_path / "whole", "--no-restart")
+    monkeypatch.setattr(link, "SERVER", tmp_path / "server.py")
+    code, told = pull(console, capsys, tmp_path / "out", "--no-restart")
+    assert code == 1 and "the board's flash" in told["error"] and len(told["refused"]) == 1
+    assert names(tmp_path / "whole") - names(tmp_path / "out") == lost and told["files"] == whole["files"] - len(lost)
+
+
 def test_nothing_is_deleted_that_is_in_conflict(console, tmp_path, capsys):
     out = tmp_path / "out"
     code, told = pull(console, capsys, out, "--no-restart")

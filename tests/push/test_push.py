@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -259,12 +260,22 @@ def test_a_program_that_does_not_give_way(config, console, capsys, monkeypatch):
 def test_no_board_two_boards_and_none_there(config, capsys, monkeypatch):
     monkeypatch.setattr("host.push.ports.usb_ports", lambda: [])
     code, told, _ = call(push, capsys, config)
-    assert code == 1 and "no board found" in told["error"]
+    assert code == 1 and "no board found on USB" in told["error"] and "`deploy.py board`" in told["error"]
     monkeypatch.setattr("host.push.ports.usb_ports", lambda: ["/dev/ttyA", "/dev/ttyB"])
     code, told, _ = call(push, capsys, config)
     assert code == 1 and "2 boards found, /dev/ttyA, /dev/ttyB" in told["error"]
+    code, told, _ = call(push, capsys, config, "--port", "auto", "/dev/ttyA")
+    assert code == 1 and "--port auto stands alone" in told["error"]
     code, told, _ = call(push, capsys, config, "--port", "/dev/no-such-port")
-    assert code == 1 and "cannot be opened" in told["boards"][0]["error"]
+    assert code == 1 and "cannot be opened: there is no such port" in told["boards"][0]["error"]
+    code, told, _ = call(push, capsys, config, "--port", str(config))
+    assert code == 1 and "that is a file, not a serial port" in told["boards"][0]["error"]
+
+
+def test_a_port_that_somebody_else_has(config, console, capsys):
+    with connected(console):
+        code, told, _ = call(push, capsys, config, "--port", console.port)
+    assert code == 1 and "another program has it open" in told["boards"][0]["error"]
 
 
 def test_a_port_without_a_board(config, capsys, monkeypatch):
@@ -322,11 +333,61 @@ def test_a_wrong_configuration_reaches_no_board(config, capsys):
     assert code == 2 and "config.json" in told["error"]
 
 
-def test_a_push_ends_safe_mode_and_many_of_them_are_no_boot_loop(config, console, capsys):
+def test_a_push_ends_safe_mode(config, console, capsys):
     call(push, capsys, config, "--port", console.port)
     with connected(console) as board:
         board.fs_writefile("/boots.json", b'{"count": 20, "why": null}')
     code, told, _ = call(push, capsys, config, "--port", console.port)
-    assert code == 0 and told["boards"][0]["status"]["state"] == "safe"
-    code, told, _ = call(push, capsys, config, "--port", console.port)
     assert code == 0 and told["boards"][0]["status"]["state"] == "recording"
+
+
+FILL = """
+import os
+while True:
+    try:
+        with open('/mine', 'ab') as f: f.write(bytes(2000))
+    except OSError: break
+"""
+
+
+def test_a_flash_that_is_full_in_the_middle_keeps_the_old_version(config, tmp_path, capsys, monkeypatch):
+    """Where it was not foreseen: the count of free blocks is a guess on some file systems."""
+    monkeypatch.setattr("host.push.plan.Plan.flash_bytes", lambda self, block: 0)
+    with powered(tmp_path / "board", **world_for(MOTION, flash_kb=1024)) as console:
+        call(push, capsys, config, "--port", console.port)
+        with connected(console) as board:
+            board.exec(FILL)
+        config.write_text(json.dumps(MOTION | {"device": "x" * 30}))
+        code, told, _ = call(push, capsys, config, "--port", console.port)
+        assert code == 1 and "flash is full: `deploy.py pull --delete` makes room" in told["boards"][0]["error"]
+        with connected(console) as board:
+            assert "wrist-01" in board.eval("open('/config.json').read()")
+            assert not [name for name in board.eval("__import__('os').listdir('/')") if name.endswith(".new")]
+            board.fs_rmfile("/mine")
+        code, told, _ = call(push, capsys, config, "--port", console.port)
+        assert code == 0 and told["boards"][0]["device"] == "x" * 30
+
+
+@pytest.mark.slow
+def test_a_damaged_flash_is_a_sentence_whatever_is_damaged(config, tmp_path, capsys, monkeypatch):
+    """Blocks of an installation at random: push mends it, or says what is to be done; never a trace."""
+    monkeypatch.setattr("host.push.wire.INTERRUPT_S", 3)  # LittleFS can turn in a circle
+    world = world_for(MOTION, flash_kb=1024)
+    with powered(tmp_path / "whole", **world) as console:
+        call(push, capsys, config, "--port", console.port)
+    image = (tmp_path / "whole" / "flash.bin").read_bytes()
+    used = [i for i in range(len(image) // 4096) if image[i * 4096 : i * 4096 + 64].strip(b"\xff")]
+    config.write_text(json.dumps(MOTION | {"device": "wrist-02"}))
+    for seed in range(12):
+        chance, broken = random.Random(seed), bytearray(image)
+        for i in chance.sample(used, 1 + seed * 2):
+            broken[i * 4096 : (i + 1) * 4096] = chance.choice((bytes(4096), chance.randbytes(4096)))
+        (tmp_path / f"at{seed}").mkdir()
+        (tmp_path / f"at{seed}" / "flash.bin").write_bytes(broken)
+        with powered(tmp_path / f"at{seed}", **world) as console:
+            code, told, _ = call(push, capsys, config, "--port", console.port)
+        if code:
+            expected = "file system", "Ctrl-C", "did not arrive", "does not record", "RuntimeError: flash"
+            assert any(words in told["boards"][0]["error"] for words in expected), (seed, told)
+        else:
+            assert told["boards"][0]["status"]["state"] in ("recording", "waiting"), (seed, told)

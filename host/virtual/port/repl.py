@@ -63,11 +63,16 @@ def execute(run):
 def run_file(path):
     """Run a file as boot.py and main.py are run; none there is fine. -> whether it asked for a soft reset"""
     try:
-        with open(path) as file:
-            source = file.read()
+        file = open(path)
     except OSError:
         return False
-    trace, reset = execute(lambda: exec(compile(source, path, "exec"), names))
+
+    def run():  # a damaged file raises what it raises, and the REPL follows
+        with file:
+            code = compile(file.read(), path, "exec")
+        exec(code, names)
+
+    trace, reset = execute(run)
     _out.write(trace or b"")
     return reset
 
