@@ -435,6 +435,7 @@ class Wave_write:
             raise Error("sample width not specified")
         if not self._framerate:
             raise Error("sampling rate not specified")
+        write = self._file.write  # a file that was closed without a header has none: AttributeError, before anything
         frame = self._nchannels * self._sampwidth
         if not self._nframes:
             self._nframes = n_bytes // frame
@@ -448,7 +449,7 @@ class Wave_write:
             self._start = self._file.tell()
         except (AttributeError, OSError):
             self._start = 0  # cannot seek: patching would fail at its first step
-        self._file.write(header)
+        write(header)
         self._headerwritten = True
 
     def _patch_header(self):

@@ -1,9 +1,17 @@
 """pytest's view of this repository: board-side scripts as tests, and the interpreters as a fixture."""
 
+import os
+
 import pytest
+from hypothesis import settings
 
 from tests.tools.board_tests import BoardScript
 from tests.tools.micropython import HOW_TO_GET, WIDTHS, interpreter
+
+# A run of the tests says the same as the last one, on every machine; `deploy.py test --campaign` looks further.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("further", deadline=None)
+settings.load_profile("further" if os.environ.get("MOTELOG_CAMPAIGN") else "same")
 
 
 def pytest_pycollect_makemodule(module_path, parent):

@@ -264,6 +264,8 @@ class Link:
         if isinstance(error, ValueError):  # MicroPython's way to say that the certificate was rejected
             return self._distrust(str(error).strip().replace("\n", "; "))
         code = error.errno
+        if -256 < code < 0:  # of the socket, which mbedTLS hands on with a minus
+            code = -code
         if code >= 0:
             text = f"{self._host}:{self._port}: {errno.errorcode.get(code, code)}"
             return TransportError(REFUSED, text) if code == errno.ECONNREFUSED else self._lost(text)

@@ -61,6 +61,7 @@ class MqttFront:
         while True:
             try:
                 async with self._client() as client:
+                    _hear(client)  # a link that broke at once has been given another future
                     await self._subscribe(client)
                     log.info("mqtt: connected to %s", self._broker)
                     self._state, self._why, wait_s = "connected", None, RETRY_S[0]
@@ -76,8 +77,7 @@ class MqttFront:
         largest = self._ingest.max_bytes + MAX_LINE_BYTES + (1 << 20)  # data, manifest, and a sidecar with the topic
         client = self._broker.client(receive_maximum=self._in_flight, max_packet=largest)
         client._client.manual_ack_set(True)  # paho's: aiomqtt has no door to it
-        # A link that breaks while we subscribe is told by the subscription; asyncio would print a traceback besides.
-        client._disconnected.add_done_callback(lambda broken: broken.cancelled() or broken.exception())
+        _hear(client)
         return client
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
@@ -142,3 +142,8 @@ class MqttFront:
             self._ingest.refused(self.name, device, "status", refused, is_device=False)
             return
         self._ingest.devices.reported(device, report)
+
+
+def _hear(client: aiomqtt.Client) -> None:
+    """A link that breaks while we subscribe is told by the subscription; asyncio would print a traceback besides."""
+    client._disconnected.add_done_callback(lambda broken: broken.cancelled() or broken.exception())

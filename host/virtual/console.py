@@ -16,13 +16,15 @@ import threading
 import time
 import tty
 from collections.abc import Callable
+from pathlib import Path
 
 from host.virtual.board import RESET, VirtualBoard
 
 INTERRUPT = b"\x03"
 QUEUE = 1 << 18  # bytes that wait for the board; what comes beyond that is lost, as in a UART
 STUCK_S = 5  # so long a client may leave output unread before it is dropped
-INTERRUPT_GAP_S = 0.1  # a second signal before the first was taken would end the process
+INTERRUPT_GAP_S = 0.1  # a second signal before the first was taken would end the process ...
+TAKES_NS = 20_000_000  # ... which takes it once it has run on for a collection of its heap
 LOOK_S = 0.02  # how often to see whether a client has come
 
 
@@ -95,6 +97,7 @@ class Console:
         os.close(board_output)
         self._mode, self._exit, self._interrupted = "friendly", None, False
         self._catching, self._interrupt_due, self._last_interrupt, self._said = False, None, 0.0, b""
+        self._ran_ns = -TAKES_NS  # when it was last interrupted, by its own time
         try:
             self._bridge(process, output, control)
         finally:
@@ -198,9 +201,16 @@ class Console:
         self._incoming = (self._incoming + data)[:QUEUE]
 
     def _signal_if_due(self, process: subprocess.Popen) -> None:
-        if self._interrupt_due is not None and time.monotonic() >= self._interrupt_due:
+        now = time.monotonic()
+        if self._interrupt_due is None or now < self._interrupt_due:
+            return
+        ran_ns, waits = _activity(process.pid)
+        if waits or ran_ns is None or ran_ns - self._ran_ns >= TAKES_NS:
+            self._ran_ns = ran_ns or 0
             process.send_signal(signal.SIGINT)
-            self._last_interrupt, self._interrupt_due = time.monotonic(), None
+            self._last_interrupt, self._interrupt_due = now, None
+        else:  # on a busy machine it has not had its turn since the last one
+            self._interrupt_due = now + LOOK_S
 
     def _write_out(self, client: bool) -> None:
         """As much as the client takes. Without one, or when it has not read for long, the rest is dropped."""
@@ -225,3 +235,13 @@ class Console:
                 self._incoming = self._incoming[os.write(self._input[1], self._incoming) :]
             except BlockingIOError:
                 pass
+
+
+def _activity(pid: int) -> tuple[int | None, bool]:
+    """(ns for which a process has run, whether it waits for something now); (None, False) where nobody tells."""
+    try:
+        ran_ns = int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return None, False
+    return ran_ns, state == "S"

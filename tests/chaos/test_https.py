@@ -25,6 +25,7 @@ def test_cut_in_every_record_of_a_connection(board, authority):
     assert {cause for _, cause, _ in said.errors} <= {"link", "collector_down"}, said.errors
 
 
+@pytest.mark.parametrize("micropython", ["64-bit"], indirect=True)
 @pytest.mark.parametrize("how", ["stall", "swallow"])
 def test_half_open_in_every_record_of_a_connection(board, authority, how):
     plan = sweep((0, 2, 4, 5), (0, 2, 4, 6), ("middle", "after"), (how,))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.chaos import truth
 from tests.chaos.collector import POINTS, Mortal, Receiver
-from tests.chaos.wire import Chance, Doubled, Swapped, Wire, sweep
+from tests.chaos.wire import Chance, Cut, Doubled, Swapped, Wire, sweep
 from tests.transport import mosquitto
 from tests.transport.certificates import Authority
 from tests.transport.mosquitto import Mosquitto
@@ -32,8 +32,9 @@ def kinds(wire, way):
 
 
 def test_cut_in_every_packet_of_the_boards_link(board, authority, broker):
-    """CONNECT, SUBSCRIBE, PUBLISH; CONNACK, SUBACK, PUBACK and the collector's acknowledgement; in 70 connections."""
-    plan = sweep(range(6), range(8))
+    """CONNECT, SUBSCRIBE, PUBLISH; CONNACK, SUBACK, PUBACK and the collector's acknowledgement; in 71 connections."""
+    first = Cut("down", 1)  # the SUBACK: later, what the broker has kept for the session may come before it
+    plan = [first, *sweep(range(6), range(8))]
     files = board.record(260)
     with Receiver(board.out, authority, broker.port), Wire(broker.port, "mqtt", plan) as wire:
         said = board.mqtt(wire.port)
@@ -67,6 +68,7 @@ def test_cut_in_the_packets_of_the_collectors_link(board, authority, broker, mon
     assert not [record for record in caplog.records if "never retrieved" in record.getMessage()]
 
 
+@only_64_bit
 @pytest.mark.parametrize("how", ["stall", "swallow"])
 def test_half_open_in_every_packet_of_the_boards_link(board, authority, broker, how):
     plan = sweep((0, 1, 2, 4), (0, 1, 2, 3, 5), ("middle", "after"), (how,))

@@ -49,7 +49,23 @@ def raises(kind, call, *words):
         raise AssertionError("nothing raised")
 
 
-def receive(mic, frames, limit_ms=5000):
+def until(condition, what):
+    """Waits for what a program does that may have to wait for its turn."""
+    end = time.ticks_add(time.ticks_ms(), 60000)
+    while not condition():
+        assert time.ticks_diff(end, time.ticks_ms()) > 0, what
+        time.sleep_ms(5)
+
+
+def exists(path):
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def receive(mic, frames, limit_ms=60000):
     """-> ``frames`` frames as they come, read in portions of every size."""
     sound = b""
     buffer = bytearray(2 * 700)
@@ -134,19 +150,22 @@ def test_a_program():
         file.write(data)
     beat = here("beat")
     mic = HostMic({"pipe": "cat '%s'; while sleep 0.02; do echo >'%s'; done" % (here("raw"), beat)})
-    for _ in range(2):
-        mic.start()
-        assert receive(mic, 19900) == data[: 2 * 19900]
-        folder = mic._source._folder
-        time.sleep_ms(100)
-        os.remove(beat)  # it was there
-        time.sleep_ms(100)
-        os.stat(beat)
+    try:
+        for _ in range(2):
+            mic.start()
+            assert receive(mic, 19900) == data[: 2 * 19900]
+            folder = mic._source._folder
+            for _ in range(2):
+                until(lambda: exists(beat), "the program runs")
+                os.remove(beat)
+            mic.stop()
+            assert not exists(folder)
+            if exists(beat):
+                os.remove(beat)
+            time.sleep_ms(100)
+            assert not exists(beat), "the program has ended"
+    finally:
         mic.stop()
-        raises(OSError, lambda folder=folder: os.stat(folder))
-        os.remove(beat)
-        time.sleep_ms(100)
-        raises(OSError, lambda: os.stat(beat))  # the program has ended
     assert mic.lost == 0
 
 
@@ -168,12 +187,12 @@ def test_a_pipe_whose_writer_dribbles_never_blocks():
             n = mic.readinto(buffer)
             longest = max(longest, time.ticks_diff(time.ticks_us(), start))
             sound += bytes(buffer[: 2 * n])
-        end = time.ticks_add(time.ticks_ms(), 3000)
+        end = time.ticks_add(time.ticks_ms(), 60000)
         while len(sound) < 1024 and time.ticks_diff(end, time.ticks_ms()) > 0:
             n = mic.readinto(buffer)
             sound += bytes(buffer[: 2 * n])
     assert sound == data[:1024]
-    assert longest < 500000
+    assert longest < 5000000, "it does not wait for what the writer writes next"
     mic.close()
 
 
@@ -190,8 +209,10 @@ def test_a_capture_program_is_found_by_probing():
         assert capture_command(8000).startswith("arecord ")
         mic = HostMic({"pipe": "auto"}, rate_hz=8000)
         mic.start()
-        assert receive(mic, 2816) == data[:5632]  # whole pieces
-        mic.close()
+        try:
+            assert receive(mic, 2816) == data[:5632]  # whole pieces
+        finally:
+            mic.close()
         with open("asked") as file:
             assert file.read() == "-q -t raw -f S16_LE -c 1 -r 8000\n"
         os.putenv("PATH", "/nowhere")

@@ -10,7 +10,7 @@ from pathlib import Path
 from struct import pack
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mpremote import mip
 
@@ -130,6 +130,7 @@ def comparable(notes, *, messages=True):
     return out[:-1] if too_big else out
 
 
+@example(case("wb", b"", [["setparams", (1, 1, 2**32, 0, "NONE", "")], ["close"], ["writeframes", {"b": ""}]], "bytes"))
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(READ_CASES | WRITE_CASES | ODD_MODES)
 def test_every_step_gives_what_cpythons_gives(a_case):

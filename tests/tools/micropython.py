@@ -4,10 +4,14 @@ Two are used: the 64-bit Unix port that the lock file installs beside this Pytho
 2^30-1 there, as on a board) when `tests/tools/micropython32.py` has put it into the user's cache directory.
 """
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 from tests.tools import micropython32
@@ -31,7 +35,7 @@ def interpreter(width: str) -> Path | None:
 
 
 def run_micropython(
-    code: str | Path, *args: str, interpreter: str | Path, heap: str = "2M", timeout_s: float = 60,
+    code: str | Path, *args: str, interpreter: str | Path, heap: str = "2M", timeout_s: float = 300,
     env: dict[str, str] | None = None, cwd: str | Path | None = None, check: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run source text (str) or a script (Path) with `args` in its sys.argv; stdout and stderr come back as text.
@@ -40,11 +44,28 @@ def run_micropython(
     other than 0 raises AssertionError with everything that was printed. TimeoutExpired after `timeout_s`.
     """
     what = [str(code)] if isinstance(code, Path) else ["-c", code]
-    done = subprocess.run(
-        [str(interpreter), "-X", f"heapsize={heap}", *what, *args],
-        env=os.environ | {"MICROPYPATH": SEARCH_PATH} | (env or {}), cwd=cwd or ROOT, timeout=timeout_s,
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-    )
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(
+            [str(interpreter), "-X", f"heapsize={heap}", *what, *args],
+            env=os.environ | {"MICROPYPATH": SEARCH_PATH} | (env or {}), cwd=cwd or ROOT, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+        )
+        give_up = time.monotonic() + timeout_s
+        try:
+            while process.poll() is None:  # its pipes would be open as long as anything lives that it has started
+                if time.monotonic() > give_up:
+                    raise subprocess.TimeoutExpired(process.args, timeout_s, _written(out).encode())
+                time.sleep(0.005)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
+            process.wait()
+        done = subprocess.CompletedProcess(process.args, process.returncode, _written(out), _written(err))
     if check and done.returncode:
         raise AssertionError(f"MicroPython ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
+
+
+def _written(file) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")

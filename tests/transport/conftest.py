@@ -64,12 +64,12 @@ class Bench:
         """-> the dict that `board.py` prints; a file or socket left open fails the test here."""
         scenario = {
             "folder": str(files.folder), "names": files.names, "url": url, "ca": str(self._authority.der),
-            "timeout_s": 5, "drain_s": 20,
+            "timeout_s": 20, "drain_s": 60,
         }  # fmt: skip
         path = self._folder / "scenario.json"
         path.write_text(json.dumps(scenario | options))
         done = run_micropython(
-            BOARD, str(path), interpreter=self._interpreter, heap=self.heap, timeout_s=30, check=True, env=self.env
+            BOARD, str(path), interpreter=self._interpreter, heap=self.heap, timeout_s=180, check=True, env=self.env
         )
         print(done.stdout)  # for the report of a failing test
         result = json.loads(done.stdout)

@@ -74,7 +74,10 @@ def test_what_is_wrong_is_named(bench, certificates, tmp_path, case, words):  # 
         mqtt = {"user": "wrist", "password": "wrong horse" if case == "password" else PASSWORD}
         result = bench.ship(bench.files(1), broker.url, mqtt=mqtt, drain_s=1, timeout_s=5)
     assert result["left"] == 1
-    assert errors(result) and all(words in error[1] for error in errors(result)), errors(result)
+    named = [words in message for _, message in errors(result)]
+    assert any(named) and {kind for kind, message in errors(result) if words not in message} <= {"link lost"}, errors(
+        result  # a reset of the connection may overtake what the broker says
+    )
 
 
 def test_broker_killed_and_started_again(bench, tmp_path):  # noqa: F811

@@ -16,7 +16,7 @@ from tests.transport.conftest import Bench
 from tests.transport.naughty_mqtt import DEVICE, Broker, ack, cut, puback, publish, stall
 from tests.transport.test_https import errors
 
-TIMEOUT_S = 0.3
+TIMEOUT_S = 1
 MANY = 100  # names
 PATIENCE = {"patience_s": 0.2}
 
@@ -129,7 +129,7 @@ async def talks_and_does_not_listen(server, session):
 
 
 EVIL = {  # name: (behaviour of the first connection, kind, part of the message)
-    "silent": (silent, "timeout", "answer took longer than 300 ms"),
+    "silent": (silent, "timeout", "answer took longer than 1000 ms"),
     "close at once": (cut(0), "link lost", ""),
     "close in CONNECT": (cut(20), "link lost", ""),
     "close after CONNECT": (in_answer(b""), "link lost", "closed the connection during CONNECT"),
@@ -143,9 +143,9 @@ EVIL = {  # name: (behaviour of the first connection, kind, part of the message)
     "password": (in_answer(b"\x20\x02\0\x04"), "refused", "user name or password"),
     "authorisation": (in_answer(b"\x20\x02\0\x05"), "refused", "does not let this user in"),
     "code 99": (in_answer(b"\x20\x02\0\x63"), "refused", "code 99"),
-    "no SUBACK": (no_suback, "timeout", "acknowledgement took longer than 300 ms"),
+    "no SUBACK": (no_suback, "timeout", "acknowledgement took longer than 1000 ms"),
     "SUBACK 0x80": (refuses_subscription, "refused", "subscribe to motelog/wrist-01/ack"),
-    "no PUBACK": (no_puback, "timeout", "acknowledgement took longer than 300 ms"),
+    "no PUBACK": (no_puback, "timeout", "acknowledgement took longer than 1000 ms"),
     "floods": (talks_and_does_not_listen, "timeout", "sending took longer"),
     "length of five bytes": (after_subscription(b"\x30\xff\xff\xff\xff\x01"), "garbage", "more than four bytes"),
     "QoS 2": (after_subscription(b"\x34\x05\0\1a\0\1"), "garbage", "QoS 2"),
@@ -218,7 +218,7 @@ def test_forged_acknowledgements_change_nothing(bench):
     files = bench.files(2)
     with Broker([forged_acks] * 2) as broker:
         broker.default = naughty.serve(silent)
-        result = bench.ship(files, broker.url, drain_s=1, timeout_s=TIMEOUT_S)
+        result = bench.ship(files, broker.url, drain_s=2.5, timeout_s=TIMEOUT_S)
     assert result["left"] == 2 and not [e for e in result["events"] if e[0] == "ack"]
     assert result["conflicts"] == result["refused"] == {}
 
@@ -367,8 +367,8 @@ def test_ping_when_idle_and_a_broker_that_does_not_answer_it(bench):
 
     files = bench.files(0)
     with Broker([mute]) as broker:
-        result = bench.ship(files, broker.url, mqtt={"keepalive_s": 1}, timeout_s=TIMEOUT_S, run_ms=3000)
-    assert broker.pings >= 3 and broker.connections >= 2
+        result = bench.ship(files, broker.url, mqtt={"keepalive_s": 1}, timeout_s=TIMEOUT_S, run_ms=5000)
+    assert broker.pings >= 2 and broker.connections >= 2
     assert "PINGREQ took longer" in errors(result)[0][1]
 
 
@@ -399,7 +399,7 @@ def test_commands_and_replies(bench):
         await naughty.obey_on(server, session)
 
     with Broker([commanding]) as broker:
-        result = bench.ship(bench.files(0), broker.url, run_ms=2500)
+        result = bench.ship(bench.files(0), broker.url, run_ms=5000)
     done = [event[1] for event in result["events"] if event[0] == "do"]
     assert done == ["stop", "refuse", "fail", "label tea"]
     replies = [(reply["id"], reply["ok"]) for reply in broker.replies]
