@@ -1,5 +1,6 @@
 """The battery's charge, from an ADC pin behind a divider."""
 
+REGAIN_PCT = 5  # above stop_pct, before an empty battery counts as charged
 READS = 8  # one reading of an ADC is noisy
 
 
@@ -21,10 +22,13 @@ class Battery:
         import machine
 
         self._spec = spec
-        self.stop_pct = spec["stop_pct"]
         self._adc = machine.ADC(machine.Pin(spec["pin"]))
         pin = spec["charging_pin"]
         self._charging = None if pin is None else machine.Pin(pin, machine.Pin.IN)
+
+    def least_pct(self, was_low):
+        """-> the charge below which the board stops, or does not begin again."""
+        return self._spec["stop_pct"] + (REGAIN_PCT if was_low else 0)
 
     def mv(self):
         """-> the battery's voltage in mV."""

@@ -1,5 +1,6 @@
 """What ends a recording that has gone wrong, and a boot loop."""
 
+import sys
 import time
 
 from storage.files import read_json, replace_json
@@ -48,17 +49,26 @@ class Guard:
         return None
 
 
-def woke():
-    """-> whether the board comes from deep sleep, which is no start of its own."""
+_CAUSES = ("DEEPSLEEP", "deepsleep"), ("WDT", "watchdog"), ("SOFT", "soft"), ("HARD", "reset"), ("PWRON", "power")
+
+
+def reset_cause(platform=sys.platform):
+    """-> why the board starts: deepsleep, watchdog, soft, reset or power; None: the port does not say."""
     import machine
 
-    cause = getattr(machine, "DEEPSLEEP_RESET", None)
-    return cause is not None and machine.reset_cause() == cause
+    cause = machine.reset_cause()
+    for name, word in _CAUSES:
+        if getattr(machine, name + "_RESET", None) == cause:
+            if word == "watchdog" and platform == "rp2":
+                return "watchdog or reset"  # machine.reset() is the watchdog's work there
+            return word
+    return None
 
 
 class Boots:
     """Counts starts that did not run for a minute, in a small file that is written only when its content changes.
-    `why`: what ended the last recording that went wrong.
+    `why`: what ended the last recording that went wrong; `cause`: of this start, see `reset_cause`. Waking from deep
+    sleep is no start of its own.
     """
 
     def __init__(self, path=PATH):
@@ -66,9 +76,14 @@ class Boots:
         known = read_json(path) or {}
         self.count = known.get("count") if isinstance(known.get("count"), int) else 0
         self.why = known.get("why")
+        self.cause = reset_cause()
 
     def begin(self):
         """The board starts."""
+        if self.cause == "deepsleep":
+            return
+        if self.cause == "watchdog":
+            self.why = self.cause
         self.count += 1
         self._keep()
 

@@ -39,6 +39,8 @@ class Loop:
         """Until `exit`, or the end of a recording of a set length."""
         board = self._board
         board.uploads.start()
+        if board.battery:
+            await self._mind_battery(board.power and board.power.left("low"))
         if board.power:
             board.power.ready()
         while not self._is_over:
@@ -187,12 +189,7 @@ class Loop:
         if board.boots.count and time.ticks_diff(time.ticks_ms(), board.boot_ms) >= GOOD_S * 1000:
             board.boots.good()
         if self._ticks % (10 * BATTERY_S) == 0 and board.battery:
-            board.charge = board.battery.state()
-            if board.charge[0] < board.battery.stop_pct:
-                from app.rest import until_charged
-
-                await self._end("battery")
-                await until_charged(board, self.tick)
+            await self._mind_battery()
         if board.state == "recording":
             why = board.guard.check(board.session.is_writing())
             if why:
@@ -204,6 +201,18 @@ class Loop:
             from app.rest import sleep_if_idle
 
             await sleep_if_idle(board)
+
+    async def _mind_battery(self, was_low=False):
+        """Look at the battery. When it is low nothing goes on until it is charged; `was_low`: it was in front of this
+        deep sleep, in which it has to regain some.
+        """
+        board = self._board
+        board.charge = board.battery.state()
+        if board.charge[0] < board.battery.least_pct(was_low):
+            from app.rest import until_charged
+
+            await self._end("battery")
+            await until_charged(board, self.tick)
 
     # --- commands, and the end
 

@@ -7,7 +7,7 @@ import time
 
 from app import status
 from app.clock import Clock
-from app.guard import Boots, Guard, woke
+from app.guard import Boots, Guard
 from app.loop import Loop
 from app.session import Session
 from storage.spool import Spool
@@ -67,6 +67,7 @@ class Board:
             "code": _first_line("/code.sha256"),
             "micropython": sys.version,
             "absent": absent,
+            "reset_cause": boots.cause,
         }
         self.session = None
         self.state = "idle"
@@ -265,8 +266,7 @@ def run():
     """
     boot_ms = time.ticks_ms()
     boots = Boots()
-    if not woke():
-        boots.begin()
+    boots.begin()
     try:
         board = _board(boots, boot_ms)
         if board == "safe":

@@ -2,7 +2,6 @@
 
 from app import status
 
-REGAIN_PCT = 5  # above stop_pct, before an empty battery counts as charged
 LEAST_SLEEP_S = 2
 BLIND_SLEEP_S = 600  # while an upload is due that may not run, or when nothing is in sight
 
@@ -25,7 +24,9 @@ async def until_charged(board, tick):
     board.why = "battery low"
     board.boots.stopped(board.why)
     board.boots.good()
-    while board.charge[0] < board.battery.stop_pct + REGAIN_PCT and not board.orders:
+    while board.charge[0] < board.battery.least_pct(True) and not board.orders:
+        if board.power:
+            board.power.state()["low"] = True
         await rest(board, tick, board.stops["sleep_s"])
         board.charge = board.battery.state()
     board.reset()

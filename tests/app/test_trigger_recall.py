@@ -1,7 +1,8 @@
 """The trigger on real recordings of a wrist: exercises and gestures, with the quiet of the same wrist in between.
 
-An *event* is said without the trigger's own words: a run of frames in which some axis is `MOVES_G` or more away from the
-mean of the second around it; pauses of less than a second belong to it. All of it must be stored, and `PRE_S` before.
+An *event* is said without the trigger's own words: a run of frames in which some axis is `MOVES_G` or more away from
+the mean of the second around it; pauses of less than a second belong to it. All of it must be stored, and `PRE_S`
+before.
 """
 
 import asyncio

@@ -34,7 +34,7 @@ def config(rate_hz: float = 26, record_s: int = 60, sleep_s: int = 540, **upload
 @dataclass
 class Days:
     """A board in a world of its own. `began`: {session: us of the world at which it really began}; `out`: the
-    collector's folder.
+    collector's folder; `came`: [(second of the world, file)] that arrived there; `whys`: what the status gave as such.
     """
 
     folder: Path
@@ -58,7 +58,8 @@ class Days:
             files["/ca.der"] = self.ca
         self.board.install(config=self.config, secrets={"wifi": {"home": None}}, files=files)
         self.began: dict[str, int] = {}
-        self.slept: list[dict] = []
+        self.came: list[tuple[float, str]] = []
+        self.whys: set[str] = set()
 
     def run(self, seconds: float, timeout_s: float = 600) -> None:
         """Until the board falls asleep behind so many seconds of the world."""
@@ -73,10 +74,12 @@ class Days:
                 status = self.board.status
                 if "began" in status:
                     self.began[status["began"]] = status["world_us"]
-                if status.get("exit") == 71:
-                    self.slept.append(status)
-                    if status["world_s"] >= seconds:
-                        await self.board.kill()
+                if "arrived" in status:
+                    self.came.append((status["world_us"] / 1e6, status["arrived"]))
+                if "why" in status:
+                    self.whys.add(status["why"])
+                if status.get("exit") == 71 and status["world_s"] >= seconds:
+                    await self.board.kill()
         finally:
             await self.board.kill()
 

@@ -79,6 +79,7 @@ class Folder:
         board.host.rename(path + ".part", path)
         board.life.counters["sent_bytes"] += size
         self.sent_bytes += size
+        print("@" + json.dumps({"arrived": name, "world_us": board.life.now()}))
 
 
 def _mkdir(path):
