@@ -147,12 +147,12 @@ def _motion(trigger, schedule, streams, board, in_ranges):
     limits = CHIPS[stream["driver"]].get("motion")
     if not limits:
         able = [name for name in sorted(CHIPS) if CHIPS[name].get("motion")]
-        reason = "a {} does not wake a board by motion".format(stream["driver"])
+        reason = "the {} does not wake a board by motion".format(stream["driver"])
         yield ("schedule.trigger.stream", reason, "a stream of " + listed(able))
         return
     for key, most in (("threshold_g", limits[0]), ("duration_s", limits[1])):
         if key in trigger and trigger[key] > most:
-            reason = "is more than a {} can".format(stream["driver"])
+            reason = "is more than the {} can".format(stream["driver"])
             yield ("schedule.trigger." + key, reason, "at most {}".format(most))
     if "measure" in stream and stream["measure"] == ["gyro"]:
         reason = "lacks accel, in which the end of an event is seen"

@@ -43,6 +43,12 @@ def modules(config: dict) -> set[str]:
         roots |= {"app.schedule", "app.policy", "app.guard"}
     if config["schedule"].get("sleep", "none") != "none":
         roots |= {"app.power"}
+    trigger = config["schedule"].get("trigger") or {}
+    if trigger.get("kind") == "motion":
+        driver = config["streams"][trigger["stream"]]["driver"]
+        roots |= {"app.motion", "drivers." + ("lis3dh_wake" if driver.startswith("lis") else "lsm6dsox_wake")}
+    elif trigger:
+        roots |= {"app.trigger"}
     return imported(frozenset(roots))
 
 

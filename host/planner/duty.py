@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from config.board_model import board
 from config.chips import CHIPS
 from config.ports import port
-from host.planner.figures import DAY_S
+from host.planner.figures import DAY_S, EVENTS_PER_DAY, MOVES_S
 from host.planner.stall import sensor_frames
 
 _WEEK = 7
@@ -40,12 +40,15 @@ class Duty:
         return {key: value if isinstance(value, bool) else round(value, 3) for key, value in asdict(self).items()}
 
 
-def duty(config: dict, *, boot_s: float = 0.0, upload_s: float = 0.0, bytes_per_s: float = 0.0) -> Duty:
+def duty(
+    config: dict, *, boot_s: float = 0.0, upload_s: float = 0.0, bytes_per_s: float = 0.0, case: str = "typical"
+) -> Duty:
     """The day of a configuration. `boot_s`: from waking to the first frame; `upload_s`: the length of one upload;
-    `bytes_per_s`: what recording produces (for `min_batch_kb`).
+    `bytes_per_s`: what recording produces (for `min_batch_kb`). `case`: "low", "typical" or "high", of what only motion
+    decides.
     """
     schedule = config["schedule"]
-    recordings, record_s = _recordings(schedule)
+    recordings, record_s = _events(schedule, case) if wakes_by_motion(config) else _recordings(schedule)
     uploads, always = _uploads(config, recordings, record_s * bytes_per_s)
     kind = schedule.get("sleep") or "none"
     if kind == "none" or recordings * record_s >= DAY_S:
@@ -58,13 +61,30 @@ def duty(config: dict, *, boot_s: float = 0.0, upload_s: float = 0.0, bytes_per_
     return Duty(recordings, record_s, at_work_s - napped_s, light_s, deep_s, wakeups, uploads, False)
 
 
+def wakes_by_motion(config: dict) -> bool:
+    """Whether recordings begin when something moves, and not by the clock."""
+    trigger = config["schedule"].get("trigger")
+    return bool(trigger) and trigger.get("kind") == "motion"
+
+
+def _events(schedule: dict, case: str) -> tuple[float, float]:
+    """-> (recordings per day, mean length of one in s) with a motion trigger, random ones included."""
+    trigger = schedule["trigger"]
+    events = trigger["events_per_day"]
+    if events is None:
+        events = getattr(EVENTS_PER_DAY, case)
+    moves_s, hold_s, share = getattr(MOVES_S, case), trigger["hold_s"], trigger["random_share"]
+    return events / (1 - share), min(DAY_S / max(1, events) * (1 - share), (1 - share) * moves_s + hold_s)
+
+
 def _nap_share(config: dict) -> float:
     """The part of a recording that the board sleeps through while FIFOs fill (app/doze.py): 0 with a microphone, behind
     a trigger, or on a port whose time stamps do not bear it.
     """
     streams = config["streams"].values()
     platform = board(config["board"]).firmware.platform
-    if config["schedule"].get("trigger") or not port(platform)["light_records"]:
+    trigger = config["schedule"].get("trigger")
+    if trigger and not wakes_by_motion(config) or not port(platform)["light_records"]:
         return 0.0
     nap_s = min(_nap_s(stream, config["storage"]["stall_ms"] / 1000) for stream in streams)
     return nap_s / (nap_s + _NAP_AWAKE_S) if nap_s >= _LEAST_NAP_S else 0.0

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from config.board_model import Board
-from host.planner.duty import Duty
-from host.planner.figures import ASLEEP_MA, DAY_S, USABLE, Range, sensor_ma
+from host.planner.duty import Duty, wakes_by_motion
+from host.planner.figures import ASLEEP_MA, DAY_S, NOTHING, USABLE, WATCH_MA, Range, sensor_ma
 from host.planner.flash import BLOCK, Files
 from host.planner.upload import Way
 
@@ -25,6 +25,15 @@ class Energy:
     def days(self, battery_mah: float) -> Range:
         """How long a battery with that printed capacity lasts."""
         return (Range.of(USABLE) * battery_mah).over(self.total)
+
+    @classmethod
+    def between(cls, low: "Energy", typical: "Energy", high: "Energy") -> "Energy":
+        """Of three forecasts: the low end of the first, the high end of the last."""
+        causes = {}
+        for cause in typical.causes | high.causes:
+            least, usual, most = (case.causes.get(cause, NOTHING) for case in (low, typical, high))
+            causes[cause] = Range(*sorted((least.low, usual.typical, most.high)))
+        return cls(causes)
 
     def as_dict(self) -> dict:
         """For JSON."""
@@ -82,13 +91,15 @@ def _radio(board: Board, duty: Duty, way: str, needs: Way) -> Range:
 
 
 def _sensors(config: dict, duty: Duty, *, imu: bool) -> Range:
-    """A sensor draws its current while it records, and a little while it is stopped."""
+    """A sensor draws its current while it records, and a little while it is stopped, or watches for motion."""
     total = Range(0, 0, 0)
-    for stream in config["streams"].values():
+    for name, stream in config["streams"].items():
         current = sensor_ma(stream)
         if current and ("measure" in stream) == imu:
+            watches = wakes_by_motion(config) and config["schedule"]["trigger"]["stream"] == name
+            idle = WATCH_MA[stream["driver"]] if watches else ASLEEP_MA
             total += _mah(Range.of(current), duty.recorded_s)
-            total += _mah(Range.of(ASLEEP_MA), max(0.0, DAY_S - duty.recorded_s))
+            total += _mah(Range.of(idle), max(0.0, DAY_S - duty.recorded_s))
     return total
 
 

@@ -106,6 +106,18 @@ MIC_MA = {
 ANY_MIC_MA = _figure(0.23, 1.0, 2.2, "estimate: between ICS-43434 (0.23 mA) and INMP441 (2.2 mA)")
 PDM_MIC_MA = _figure(0.4, 0.6, 1.0, "estimate: PDM microphones of the MP34DT05 kind draw 0.6 to 0.7 mA")
 ASLEEP_MA = _figure(0.003, 0.006, 0.05, "estimate: IMUs in power-down 3 to 10 uA, microphones without a clock 5 to 50")
+_LSM6_WATCH = _figure(0.01, 0.02, 0.045, "second hand: accelerometer alone in low-power mode, 26 uA at 52 Hz")
+_LIS_WATCH = _figure(0.004, 0.006, 0.01, "LIS3DH data sheet, current consumption of operating modes: 6 uA at 25 Hz")
+# In mA while it watches for motion
+WATCH_MA = {
+    "lsm6dsox": _LSM6_WATCH,
+    "lsm6dso32": _LSM6_WATCH,
+    "ism330dhcx": _LSM6_WATCH,
+    "lis3dh": _LIS_WATCH,
+    "lis2dh12": _LIS_WATCH,
+}
+EVENTS_PER_DAY = _figure(5, 20, 100, "estimate: how often it moves; schedule.trigger.events_per_day says it better")
+MOVES_S = _figure(2, 10, 60, "estimate: how long it moves each time, hold_s not counted")
 USABLE = _figure(0.7, 0.85, 0.95, "estimate: of the printed capacity, after conversion, cold, age, brown-out voltage")
 CLOCK_OFF = _figure(0.93, 1.0, 1.07, "LSM6DSOX and others' data sheets: output data rate within 7 % of nominal")
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from config.board_model import Board, board
 from host.planner import code, flash, stall, upload
-from host.planner.duty import Duty, duty
+from host.planner.duty import Duty, duty, wakes_by_motion
 from host.planner.energy import Energy, energy, wear_years
-from host.planner.figures import CLOCK_OFF, DAY_S, USABLE, Range, sensor_ma
+from host.planner.figures import CLOCK_OFF, DAY_S, EVENTS_PER_DAY, MOVES_S, USABLE, WATCH_MA, Range, sensor_ma
 from host.planner.flash import Files
 from host.planner.ram import Ram, ram
 from host.planner.stall import Stall
@@ -85,18 +85,13 @@ def plan(config: dict, *, battery_mah: float | None = None, days: float | None =
     shall last.
     """
     facts = board(config["board"])
-    boot_s = facts.figures.boot_s.typical
-    session = flash.of_session(config, 3600)
-    day = duty(config, boot_s=boot_s, bytes_per_s=session.stored / 3600)
+    day, files, ways, used, charge = _forecast(config, facts, "typical")
+    if wakes_by_motion(config):
+        low, high = (_forecast(config, facts, case)[-1] for case in ("low", "high"))
+        charge = Energy.between(low, charge, high)
     streams = {
         name: flash.of_stream(name, stream, day.record_s) * day.recordings for name, stream in config["streams"].items()
     }
-    files = flash.of_session(config, day.record_s) * day.recordings
-    ways = upload.ways(config, facts, files, day.uploads)
-    used = [way for way in ways if upload.chosen(config, way)]
-    if used and day.uploads:
-        busy_s = sum(ways[way].busy_s.typical for way in used) / day.uploads
-        day = duty(config, boot_s=boot_s, upload_s=busy_s, bytes_per_s=session.stored / 3600)
     made = Plan(
         board=facts,
         streams=streams,
@@ -108,12 +103,27 @@ def plan(config: dict, *, battery_mah: float | None = None, days: float | None =
         stall=stall.stall(config, facts),
         ways=ways,
         used=used,
-        energy=energy(config, facts, day, files, {way: ways[way] for way in used}),
+        energy=charge,
         battery_mah=battery_mah or facts.battery.mah,
     )
     made.refusals.extend(_refusals(config, made, days))
     made.warnings.extend(_warnings(config, made))
     return made
+
+
+def _forecast(config: dict, facts: Board, case: str) -> tuple[Duty, Files, dict[str, Way], list[str], Energy]:
+    """A day, its files, the ways to upload them, those used, and what all that draws."""
+    boot_s = facts.figures.boot_s.typical
+    session = flash.of_session(config, 3600)
+    more = {"boot_s": boot_s, "bytes_per_s": session.stored / 3600, "case": case}
+    day = duty(config, **more)
+    files = flash.of_session(config, day.record_s) * day.recordings
+    ways = upload.ways(config, facts, files, day.uploads)
+    used = [way for way in ways if upload.chosen(config, way)]
+    if used and day.uploads:
+        busy_s = sum(ways[way].busy_s.typical for way in used) / day.uploads
+        day = duty(config, upload_s=busy_s, **more)
+    return day, files, ways, used, energy(config, facts, day, files, {way: ways[way] for way in used})
 
 
 def _refusals(config: dict, made: Plan, days: float | None):
@@ -172,7 +182,15 @@ def _warnings(config: dict, made: Plan):
                     f"a {cause} may stop the readers for {worst:.0f} ms, longer than {', '.join(buffers)}: frames are "
                     "lost (and counted) then, unless uploads wait for the end of a recording"
                 )
-    if config["schedule"].get("trigger"):
+    if wakes_by_motion(config):
+        boot_s = made.board.figures.boot_s if config["schedule"]["sleep"] == "deep" else None
+        late = f"{Range.of(boot_s).low + 0.1:.1f} to {Range.of(boot_s).high + 0.2:.1f} s"
+        yield f"what moves is recorded from {late} after it began: nothing is kept of the time before a wake-up"
+        if config["schedule"]["trigger"]["events_per_day"] is None:
+            often = EVENTS_PER_DAY
+            usual, least, most = (f"{n:g}" for n in (often.typical, often.low, often.high))
+            yield f"how often it moves is not known: the forecast is for {usual} events a day ({least} to {most})"
+    elif config["schedule"].get("trigger"):
         yield "how often the trigger fires is not known: the forecast is the most there can be, events without a pause"
     full = made.days_until_full
     if full is not None and not made.used and config["schedule"]["duration_s"] is None:
@@ -195,6 +213,13 @@ def assumptions(config: dict, made: Plan) -> list[tuple[str, Range | None, str]]
     for name, stream in _streams(config):
         if current := sensor_ma(stream):
             rows.append((f"{name}: {stream['driver']}, mA", Range.of(current), current.source))
+    if wakes_by_motion(config):
+        trigger = config["schedule"]["trigger"]
+        watch = WATCH_MA[config["streams"][trigger["stream"]]["driver"]]
+        rows.append((f"{trigger['stream']}: while it watches for motion, mA", Range.of(watch), watch.source))
+        if trigger["events_per_day"] is None:
+            rows.append(("events per day", Range.of(EVENTS_PER_DAY), EVENTS_PER_DAY.source))
+        rows.append(("seconds that it moves in each", Range.of(MOVES_S), MOVES_S.source))
     rows.append(("usable share of the battery", Range.of(USABLE), USABLE.source))
     rows.append(("true rate of a sensor / nominal rate", Range.of(CLOCK_OFF), CLOCK_OFF.source))
     return rows

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -188,3 +189,37 @@ def test_a_power_cut_asleep_or_awake_comes_back_to_watching(tmp_path, cut):
     assert any(50 < begin < 50 + LATE_S for begin in begins), begins
     assert all(20 < begin < 30 or 50 < begin < 52 for begin in begins), "only what moved"
     assert len(begins) == 2 or 20 < cut < 26
+
+
+RECORDINGS = Path(os.environ.get("MOTELOG_IMU") or Path(__file__).resolve().parents[3] / "shared" / "data" / "imu")
+REAL_PER_G = 16384
+
+
+def activities() -> list[tuple[str, np.ndarray]]:
+    """[(activity, counts)] of real recordings at 100 Hz; the activity is the last part of a file's name."""
+    return [(path.stem.rpartition("_")[2], np.load(path)) for path in sorted(RECORDINGS.glob("*.npy"))]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not activities(), reason=f"no .npy of 100 Hz, three columns, in {RECORDINGS}: MOTELOG_IMU=FOLDER")
+@pytest.mark.parametrize("driver", ["lsm6dsox", "lis3dh"])
+def test_real_exercises_wake_it_and_real_rest_does_not(tmp_path, driver):
+    """Each exercise behind a minute of a real wrist at rest, which is as it lay there before."""
+    rest = next(data for name, data in activities() if name == "other" and np.ptp(data, axis=0).max() < REAL_PER_G / 5)
+    calm = np.concatenate([rest[200:700], rest[700:200:-1]])  # there and back again, without a jump
+    moves = [data for name, data in activities() if name != "other"]
+    pieces = [piece for move in moves for piece in (*[calm] * 6, move)]
+    config = config_for(driver=driver, random_share=0.25)
+    config["streams"]["imu"]["accel_range_g"] = 2
+    life = live(tmp_path, config, [*pieces, calm, calm])
+    check(life)
+    starts = np.cumsum([0] + [len(piece) for piece in pieces])[6::7] / SOURCE_HZ
+    events = [found for found in life.found if found["sidecars"][-1]["event"]["why"] == "motion"]
+    begins = [found["session"]["clock_fixes"][0][1] / 1e6 - UTC_S for found in events]
+    for start, move in zip(starts, moves, strict=True):
+        assert any(start - 3 < begin < start + len(move) / SOURCE_HZ for begin in begins), (start, begins)
+    ends = [start + len(move) / SOURCE_HZ + HOLD_S for start, move in zip(starts, moves, strict=True)]
+    quietly = [b for b in begins if not any(s - 3 < b < e for s, e in zip(starts, ends, strict=True))]
+    assert not quietly, "at rest"
+    negatives = len(life.found) - len(events)
+    assert abs(negatives - len(events) / 3) <= 2

@@ -11,7 +11,10 @@ from tests.config.test_checks import errors_of
 DAY = {"from": "06:00", "to": "18:00"}
 CYCLE = {"from": "00:00", "to": "24:00", "record_s": 60, "sleep_s": 540}
 LEVEL = {"kind": "level", "stream": "imu", "threshold": 0.2}
+MOTION = {"kind": "motion", "stream": "imu", "threshold_g": 0.1}
+ASLEEP = {"schedule.sleep": "deep", "streams.imu.int_pin": 4}
 STREAM = "schedule.trigger.stream"
+INT_PIN, TRIGGER = "streams.imu.int_pin", "schedule.trigger."
 ALL_PRE = {"streams.imu.ring_blocks": 16, "streams.mic.ring_blocks": 32}
 BATTERY = {"pin": 34}
 
@@ -31,6 +34,9 @@ def windows(*some):
         {"schedule.active": {"from": "2026-12-01T00:00:00Z", "until": None}},
         {"schedule.active": {"from": "2026-12-01T00:00:00Z", "until": "2028-02-29T23:59:59Z"}},
         {**ALL_PRE, "schedule.trigger": LEVEL},
+        {**ASLEEP, "schedule.trigger": MOTION},
+        {**ASLEEP, **windows(DAY), "schedule.trigger": {**MOTION, "threshold_g": 1.9, "duration_s": 0.1}},
+        {**ASLEEP, "schedule.sleep": "light", "schedule.trigger": {**MOTION, "hold_s": 60, "random_share": 0.5}},
         {"upload.max_latency_s": 3600, "upload.min_batch_kb": 100, "upload.align_s": 600, "upload.jitter_s": 600},
         {"power.battery": {**BATTERY, "charging_pin": 35}, "upload.only_if": {"battery_pct": 20, "charging": True}},
     ],
@@ -69,6 +75,27 @@ def test_right(changes):
         ({"schedule.trigger": {**LEVEL, "stream": "gyro"}, **ALL_PRE}, STREAM, "gyro", '"imu", "mic"'),
         ({"schedule.trigger": LEVEL}, "streams.mic.ring_blocks", "pre_s", "at least 20"),
         ({"schedule.trigger": {**LEVEL, "pre_s": 3}, **ALL_PRE}, "streams.mic.ring_blocks", "pre_s", "at least "),
+        ({"schedule.trigger": MOTION}, "schedule.sleep", "could wake the board from", '"light" or "deep"'),
+        ({**ASLEEP, "schedule.trigger": MOTION, "streams.imu.int_pin": None}, INT_PIN, "is missing", "INT1"),
+        (
+            {**ASLEEP, "schedule.trigger": MOTION, "board": "esp32", "streams.imu.int_pin": 16},
+            INT_PIN, "GPIO 16 does not end", "25-27",
+        ),
+        (
+            {**ASLEEP, "schedule.trigger": MOTION, "board": "nano_33_ble_sense"},
+            "schedule.trigger.kind", "no pin ends this board's sleep", '"level"',
+        ),
+        (
+            {**ASLEEP, "schedule.trigger": MOTION, "streams.imu.driver": "mpu6886", "streams.imu.address": 104},
+            STREAM, "the mpu6886 does not wake", '"lsm6dsox"',
+        ),
+        ({**ASLEEP, "schedule.trigger": {**MOTION, "stream": "mic"}}, STREAM, "the i2s_mic does not wake", '"lis3dh"'),
+        ({**ASLEEP, "schedule.trigger": {**MOTION, "stream": "arm"}}, STREAM, "arm", '"imu", "mic"'),
+        ({**ASLEEP, "schedule.trigger": {**MOTION, "threshold_g": 2}}, TRIGGER + "threshold_g", "lsm6dsox", "1.96"),
+        ({**ASLEEP, "schedule.trigger": {**MOTION, "duration_s": 1}}, TRIGGER + "duration_s", "lsm6dsox", "0.12"),
+        ({**ASLEEP, "schedule.trigger": {**MOTION, "pre_s": 1}}, TRIGGER + "pre_s", "unknown key", "hold_s"),
+        ({**ASLEEP, "schedule.trigger": MOTION, "streams.imu.measure": ["gyro"]}, "streams.imu.measure", "accel", ""),
+        ({**ASLEEP, "schedule.trigger": MOTION, "schedule.duration_s": 5}, "schedule.duration_s", "motion", "hold_s"),
         ({"upload.min_batch_kb": 5}, "upload.max_latency_s", "is missing", "seconds"),
         ({"upload.align_s": 60, "upload.jitter_s": 61}, "upload.jitter_s", "longer than align_s", "at most 60"),
         ({"upload.only_if": {"battery_pct": 5}}, "upload.only_if.battery_pct", "cannot be known", "leave this out"),

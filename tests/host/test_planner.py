@@ -107,6 +107,34 @@ def test_a_minute_in_ten():
     assert 0.8 * 144 * 60 < day.light_s < 144 * 60, "while the FIFO fills"
 
 
+def watching(**trigger) -> dict:
+    """The virtual example without a microphone, woken by motion."""
+    config = cycle(60, 540, upload=None)
+    usual = {"kind": "motion", "stream": "imu", "threshold_g": 0.1, "duration_s": 0, "hold_s": 5, "random_share": 0}
+    config["schedule"] |= {"windows": [], "trigger": usual | {"events_per_day": None} | trigger}
+    return config
+
+
+def test_a_board_that_motion_wakes():
+    made = plan(watching(events_per_day=30, random_share=0.25), battery_mah=1000)
+    assert made.duty.recordings == made.duty.wakeups == pytest.approx(40)
+    assert made.duty.record_s == pytest.approx(5 + 0.75 * 10)
+    assert made.duty.deep_s > 0.99 * DAY_S and made.duty.awake_s < 40 * 3
+    watched = made.energy.causes["motion sensors"].typical - 0.55 * made.duty.recorded_s / 3600
+    assert watched == pytest.approx(0.02 * 24, rel=0.02), "it is in its low-power mode for the rest of the day"
+    assert any("nothing is kept of the time before" in warning for warning in made.warnings)
+    assert {"events per day", "seconds that it moves in each"} & {name for name, _, _ in assumptions(watching(), made)}
+
+
+def test_what_motion_decides_widens_the_forecast():
+    known, unknown = plan(watching(events_per_day=20)), plan(watching())
+    assert known.energy.total.typical == pytest.approx(unknown.energy.total.typical, rel=1e-4)
+    assert unknown.energy.total.high > 2 * known.energy.total.high
+    assert unknown.energy.total.low < known.energy.total.low
+    rare, often = (plan(watching(events_per_day=n)).energy.total for n in (0, 500))
+    assert rare.typical < known.energy.total.typical < often.typical
+
+
 @pytest.mark.parametrize("awake", [{"trigger": {}}, {"mic": True}, {"ring": 2}])
 def test_a_board_that_cannot_doze_is_awake_while_it_records(awake):
     config = cycle(60, 540, upload=None)
