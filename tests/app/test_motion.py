@@ -120,7 +120,7 @@ def check(life: Life) -> None:
 
 
 def test_what_moves_is_recorded_and_what_does_not_is_slept_through(tmp_path):
-    shakes = [shake(6, 1), shake(2, 2), shake(9, 3)]
+    shakes = [shake(6, 1), shake(2, 2), np.concatenate([shake(4, 3), quiet(HOLD_S - 1, 9), shake(3, 4)])]
     rests = [quiet(s, s) for s in (20, 25, 30, 20)]
     pieces = [piece for pair in itertools.zip_longest(rests, shakes) for piece in pair if piece is not None]
     life = live(tmp_path, config_for(), pieces)
@@ -175,6 +175,7 @@ def test_it_watches_only_while_a_window_is_open(tmp_path):
     assert len(life.found) == 1, life.log
     first, _ = life.where(life.found[0]["data"])
     assert 80 < first < 80 + LATE_S
+    assert life.board.counters()["wakeups"] == 3, "for the window, for the event, and at the window's end"
 
 
 CUTS = (5, 19.99, 20.05, 20.3, 21, 25, 27.9, 28.3, 29, 33)

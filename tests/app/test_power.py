@@ -164,3 +164,40 @@ def test_what_is_kept_survives_a_power_cut_at_every_flash_operation(tmp_path):
         assert code == 0 and said[0]["reason"] == "power"
         assert before <= said[0]["n"] <= before + 1, "either the old state is there, or the new one"
     assert codes == [77] * operations + [0]
+
+
+HIGH = """
+from app.edge import Edge
+edge = Edge(machine.Pin(7, machine.Pin.IN), 4)
+asyncio.run(asyncio.sleep_ms(10))
+slept = asyncio.run(power.sleep(60, pins=((7, "motion"),)))
+edge.listen()
+edge.arm(0, 0)
+again = asyncio.run(power.sleep(2))
+said(power, clock, slept_us=slept, longer_us=again, has_stamp=edge._has_stamp)
+"""
+
+
+@pytest.mark.parametrize("port", ["esp32", "rp2"])
+def test_a_pin_that_is_high_already_ends_a_sleep_at_once_and_is_let_go_behind_it(tmp_path, port):
+    """An interrupt that came before anybody listened is not missed; the pin's other user hears of it again."""
+    pins = {"7": [[0.005, 1], [0.5, 0], [1, 1]]}
+    _, said = run(board(tmp_path, port, HIGH, pins=pins))
+    assert said[-1]["slept_us"] < 100_000
+    assert said[-1]["has_stamp"]
+    if port == "esp32":  # there only a pin that was asked for ends a sleep
+        assert said[-1]["longer_us"] > 1_900_000
+
+
+def test_sensors_keep_their_registers_over_deep_sleep_and_lose_them_with_the_power(tmp_path):
+    body = """
+bus = machine.I2C(0)
+register = bus.readfrom_mem(106, 0x5B, 1)[0]
+said(power, clock, register=register)
+bus.writeto_mem(106, 0x5B, bytes([register + 1]))
+if state["n"] < 4:
+    asyncio.run(power.sleep(100, deep=True))
+"""
+    chip = {"chip": "lsm6dsox", "address": 106, "source": {"synth": "motion"}}
+    _, said = run(board(tmp_path, "esp32", body, i2c={"0": [chip]}, power_cuts=[[250, 1]]))
+    assert [status["register"] for status in said[1::2]] == [0, 1, 2, 0]
