@@ -167,9 +167,10 @@ def test_what_is_kept_survives_a_power_cut_at_every_flash_operation(tmp_path):
 
 
 HIGH = """
+import time
 from app.edge import Edge
 edge = Edge(machine.Pin(7, machine.Pin.IN), 4)
-asyncio.run(asyncio.sleep_ms(10))
+time.sleep_ms(10)
 slept = asyncio.run(power.sleep(60, pins=((7, "motion"),)))
 edge.listen()
 edge.arm(0, 0)

@@ -1,4 +1,4 @@
-"""A chip that is put away as JSON and comes back goes on as if nothing had been: for every model, while its FIFO fills."""
+"""A chip that is put away as JSON and comes back goes on as if nothing had been: every model, while its FIFO fills."""
 
 import json
 
