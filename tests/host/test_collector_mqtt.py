@@ -17,7 +17,7 @@ from host.mqtt_broker import Broker
 from tests.fleet.device import Device, message
 from tests.fleet.proof import names_of
 from tests.host import synthetic
-from tests.host.test_collector import digest, hidden, visible
+from tests.host.collector_peer import digest, hidden, visible
 from tests.tools import mosquitto
 
 pytestmark = pytest.mark.skipif(mosquitto.program() is None, reason=mosquitto.HOW_TO_GET)

@@ -16,7 +16,7 @@ from host.collector import Collector
 from host.collector.objects import PROBE, ObjectStore, Unavailable
 from host.store import Refused
 from tests.host import synthetic
-from tests.host.test_collector import DATA, PATH, Peer, head
+from tests.host.collector_peer import DATA, PATH, Peer, head
 from tests.tools.s3 import S3
 
 DEVICE, SESSION = synthetic.DEVICE, synthetic.SESSION
