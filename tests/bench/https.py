@@ -12,40 +12,9 @@ import socket
 import sys
 from time import ticks_diff, ticks_us
 
+from folder import Folder, path_of
+
 PIECE = 4096
-
-
-class Folder:
-    """The spool's interface over the files of `folder`."""
-
-    clock_fixes = ()
-
-    def __init__(self, folder, names):
-        self._folder = folder
-        self._parts = dict([(name, [tuple(part) for part in parts]) for name, parts in names])
-        self._names = [name for name, _ in names]
-
-    def pending(self, limit=32, skip=(), taken=()):
-        return [name for name in self._names if name in self._parts][:limit]
-
-    def waiting(self):
-        return iter(self._parts)
-
-    def is_pending(self, name):
-        return name in self._parts
-
-    def parts(self, name):
-        return self._parts.get(name, ())
-
-    def open(self, remote_name):
-        return open(path_of(self._folder, remote_name), "rb")
-
-    def acknowledge(self, name):
-        del self._parts[name]
-
-
-def path_of(folder, remote_name):
-    return folder + "/" + remote_name.rsplit("/", 1)[-1]
 
 
 class Heap:

@@ -12,44 +12,9 @@ import json
 import sys
 from time import ticks_diff, ticks_ms, ticks_us
 
-DEVICE = "bench"
+from folder import Folder, path_of
+
 PIECE = 4096
-
-
-class Folder:
-    """The spool's interface over the files of `folder`. `names`: [[name, [[remote name, size, sha256], ...]], ...]."""
-
-    device = DEVICE
-
-    def __init__(self, folder, names):
-        self._folder = folder
-        self._parts = dict(names)
-        self._names = [name for name, _ in names]  # a real spool looks at its flash, which is not what is measured here
-        self._first = 0
-
-    def pending(self, limit=32, skip=(), taken=()):
-        first = self._first
-        self._first = min(first + limit, len(self._names))
-        return self._names[first : self._first]
-
-    def waiting(self):
-        return iter(self._parts)
-
-    def is_pending(self, name):
-        return name in self._parts
-
-    def parts(self, name):
-        return self._parts.get(name, ())
-
-    def open(self, remote_name):
-        return open(path_of(self._folder, remote_name), "rb")
-
-    def acknowledge(self, name):
-        del self._parts[name]
-
-
-def path_of(folder, remote_name):
-    return folder + "/" + remote_name.rsplit("/", 1)[-1]
 
 
 def packets(job):
@@ -58,7 +23,7 @@ def packets(job):
     from transport.mqtt_packets import publish
 
     spool = Folder(job["folder"], job["names"])
-    topic = f"motelog/{DEVICE}/data".encode()
+    topic = f"motelog/{Folder.device}/data".encode()
     for pid, (name, parts) in enumerate(job["names"], 1):
         delivery = Delivery(spool, name, topic)
         delivery.prepare()

@@ -12,10 +12,10 @@ from host.virtual import VirtualBoard
 from tests.chaos.collector import TOKEN, Receiver
 from tests.chaos.wire import Chance, Wire
 from tests.spine.rig import Rig, sessions
+from tests.tools import mosquitto
 from tests.tools.board_libs import board_libs
 from tests.tools.micropython import HOW_TO_GET, interpreter
-from tests.transport import mosquitto
-from tests.transport.mosquitto import Mosquitto
+from tests.tools.mosquitto import Mosquitto
 
 pytestmark = pytest.mark.skipif(interpreter("64-bit") is None, reason=HOW_TO_GET["64-bit"])
 SECONDS = 6
@@ -48,7 +48,7 @@ def test_https(tmp_path, authority):
     every_frame_arrived(rig, wire)
 
 
-@pytest.mark.skipif(mosquitto.find() is None, reason=mosquitto.HOW_TO_GET)
+@pytest.mark.skipif(mosquitto.program() is None, reason=mosquitto.HOW_TO_GET)
 def test_mqtt(tmp_path, authority):
     board_libs("umqtt/robust")
     rig = prepared(tmp_path)

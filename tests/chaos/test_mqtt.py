@@ -12,12 +12,12 @@ import pytest
 from tests.chaos import truth
 from tests.chaos.collector import POINTS, Mortal, Receiver
 from tests.chaos.wire import Chance, Cut, Doubled, Swapped, Wire, sweep
-from tests.transport import mosquitto
+from tests.tools import mosquitto
+from tests.tools.mosquitto import Mosquitto
 from tests.transport.certificates import Authority
-from tests.transport.mosquitto import Mosquitto
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 0x10, 0x20, 0x30, 0x40, 0x80, 0x90
-pytestmark = pytest.mark.skipif(mosquitto.find() is None, reason=mosquitto.HOW_TO_GET)
+pytestmark = pytest.mark.skipif(mosquitto.program() is None, reason=mosquitto.HOW_TO_GET)
 only_64_bit = pytest.mark.parametrize("micropython", ["64-bit"], indirect=True)
 
 

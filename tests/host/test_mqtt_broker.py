@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import subprocess
 
 import aiomqtt
 import pytest
@@ -72,11 +71,6 @@ def test_tls_with_password_and_certificate(tmp_path):
     pem, = tmp_path.glob("server-*.pem")
     (tmp_path / "password").write_text("pass word\n")
     (tmp_path / "wrong").write_text("wrong\n")
-    subprocess.run(["mosquitto_passwd", "-b", "-c", tmp_path / "users", "me", "pass word"], check=True)
-    settings = (
-        f"cafile {good.pem}\ncertfile {pem}\nkeyfile {pem}\nrequire_certificate true\nallow_anonymous false\n"
-        f"password_file {tmp_path / 'users'}\n"
-    )
 
     def told(ca, password="password"):
         """Why there is no connection; None when there is one."""
@@ -87,11 +81,12 @@ def test_tls_with_password_and_certificate(tmp_path):
                 await client.publish("motelog/x/status", b"{}", qos=1)
 
         try:
-            asyncio.run(asyncio.wait_for(connect(), 10))
+            asyncio.run(asyncio.wait_for(connect(), 60))
         except aiomqtt.MqttError as error:
             return str(error)
 
-    with mosquitto.Mosquitto(tmp_path, settings) as server:
+    tls = (good.pem, pem, pem)
+    with mosquitto.Mosquitto(tmp_path, users={"me": "pass word"}, tls=tls, require=True) as server:
         assert told(good.pem) is None and told(good.der) is None
         assert "verify failed" in told(other.pem)
         assert "Not authorized" in told(good.pem, "wrong")

@@ -6,8 +6,8 @@ import ssl
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.transport import mosquitto
-from tests.transport.mosquitto import Mosquitto
+from tests.tools import mosquitto
+from tests.tools.mosquitto import Mosquitto
 from tests.transport.peer_collector import PeerCollector
 from tests.transport.test_https import errors
 from tests.transport.test_mqtt import bench  # noqa: F401
@@ -16,7 +16,7 @@ PASSWORD = "correct horse"
 USERS = {"wrist": PASSWORD, "c": PASSWORD}
 COLLECTOR = {"username": "c", "password": PASSWORD}
 
-pytestmark = pytest.mark.skipif(mosquitto.find() is None, reason=mosquitto.HOW_TO_GET)
+pytestmark = pytest.mark.skipif(mosquitto.program() is None, reason=mosquitto.HOW_TO_GET)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_broker_killed_and_started_again(bench, tmp_path):  # noqa: F811
     """-9 in the middle of many names: everything arrives, each with the right bytes."""
     files = bench.files(60)
     bench.heap = "1M"
-    with Mosquitto(tmp_path / "broker", persistence=False) as broker, PeerCollector(broker.port) as collector:
+    with Mosquitto(tmp_path / "broker") as broker, PeerCollector(broker.port) as collector:
         done = []
 
         def kill():

@@ -8,15 +8,15 @@ import pytest
 from host.virtual import VirtualBoard
 from host.virtual.world import world_for
 from tests.app.test_flat_heap import EXAMPLE
+from tests.tools import mosquitto
 from tests.tools.board_libs import board_libs
 from tests.tools.micropython import HOW_TO_GET, interpreter
-from tests.transport import mosquitto
-from tests.transport.mosquitto import Mosquitto
+from tests.tools.mosquitto import Mosquitto
 from tests.transport.peer_collector import PeerCollector
 
 PASSWORD = "correct horse"
 needs_board = pytest.mark.skipif(interpreter("64-bit") is None, reason=HOW_TO_GET["64-bit"])
-needs_broker = pytest.mark.skipif(mosquitto.find() is None, reason=mosquitto.HOW_TO_GET)
+needs_broker = pytest.mark.skipif(mosquitto.program() is None, reason=mosquitto.HOW_TO_GET)
 
 
 def settings(url, seconds, **mqtt):
