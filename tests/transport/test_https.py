@@ -358,9 +358,9 @@ def test_cancelling_leaves_nothing_open_and_acknowledges_nothing(bench, tls, sta
 @pytest.mark.parametrize("stage", STALLS)
 def test_stalled_server_does_not_hold_up_the_board(bench, tls, stage):
     with Server([STALLS[stage]] * 9, tls) as server:
-        result = bench.ship(bench.files(1, BIG), server.url, timeout_s=3, drain_s=4, tick=True)
+        result = bench.ship(bench.files(1, 200_000), server.url, timeout_s=0.4, drain_s=1.5, tick=True)
     assert errors(result)[0][0] == "timeout"
-    assert result["gap_us"] < 1_500_000  # of the 3 s for which it stalls; other programs hold us up, too
+    assert result["gap_us"] < 50_000
 
 
 class Aiohttp:
@@ -413,4 +413,4 @@ def test_big_segments_to_aiohttp_within_the_heap_and_without_holding_up_the_boar
     assert result["status"]["bytes"] == sum(map(len, files.content.values()))
     assert 0 < result["heap"] <= 24 * 1024
     assert result["turns"] >= 2 * BIG // 4096  # at least one between any two pieces
-    assert result["gap_us"] < 1_500_000
+    assert result["gap_us"] < 50_000
