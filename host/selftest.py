@@ -48,7 +48,7 @@ def run(args) -> int:
         try:
             if wanted:
                 obtain()
-        except Unavailable as reason:
+        except (Unavailable, OSError) as reason:
             told(f"deploy.py test: no {what}, its tests are skipped: {reason}")
     if args.campaign:
         os.environ["MOTELOG_CAMPAIGN"] = "1"

@@ -22,8 +22,11 @@ APT::Architectures {{"{architecture}";}};
 APT::Install-Recommends "false";
 APT::Sandbox::User "{user}";
 Acquire::Languages "none";
+Acquire::Retries "1";
+Acquire::http::Timeout "20";
+Acquire::https::Timeout "20";
 """
-
+LIMIT_S = 900  # for each step: a mirror that dribbles, or a build on a machine that is busy
 
 
 class Unavailable(Exception):
@@ -95,9 +98,13 @@ def _user_name() -> str:
 
 
 def run(*command: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
-    """Standard output of a command; Unavailable with its most telling line when it fails."""
+    """Standard output of a command; Unavailable with its most telling line when it fails, or that it took too long."""
     environment = os.environ | {"LC_ALL": "C"} | (env or {})
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=cwd)
+    how = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "cwd": cwd, "timeout": LIMIT_S}
+    try:
+        done = subprocess.run(command, env=environment, **how)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{Path(command[0]).name}: took longer than {LIMIT_S} s") from None
     if done.returncode:
         lines = (done.stderr + done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
         told = next((line for line in lines if line.startswith("E:")), lines[-1])

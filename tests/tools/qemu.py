@@ -55,7 +55,10 @@ def obtain(progress=lambda text: None) -> None:
         download(home, "amd64", "source", "micropython")
         source = home / "source"
         source.mkdir()
-        run("tar", "xf", str(next(home.glob("*.orig.tar.*"))), "-C", str(source), "--strip-components=1")
+        archives = sorted(home.glob("*.orig.tar.*"))
+        if not archives:
+            raise Unavailable("apt-get: no archive of MicroPython's source has come")
+        run("tar", "xf", str(archives[0]), "-C", str(source), "--strip-components=1")
         progress("Cortex-M3: building MicroPython (about a minute)")
         jobs = f"-j{os.cpu_count()}"
         run("make", jobs, "-C", str(source / "mpy-cross"))
