@@ -3,15 +3,19 @@
 from dataclasses import asdict, dataclass
 
 from config.board_model import board
+from config.checks import frame_bytes
 from config.chips import CHIPS
 from config.ports import port
 from host.planner.figures import DAY_S, EVENTS_PER_DAY, MOVES_S
 from host.planner.stall import sensor_frames
 
 _WEEK = 7
-_NAP_AWAKE_S = 0.092
-"""Awake between two light sleeps while recording: the main loop's round. Measured by the virtual board's counters
-(tests/sleep/test_forecast.py); the flash and the bus of a real one add to it."""
+_ROUND_S = 0.03
+"""Of a real board's CPU between two light sleeps while it records: an estimate. The virtual clock counts none."""
+_IDLE_S = 1.0
+"""After a recording, until the main loop looks whether it may sleep: once per second (app/loop.py)."""
+_UPLOAD_IDLE_S = 0.5
+"""The same after an upload, which ends at any time of that second."""
 _LEAST_NAP_S = 0.05  # app/doze.py
 
 
@@ -41,11 +45,17 @@ class Duty:
 
 
 def duty(
-    config: dict, *, boot_s: float = 0.0, upload_s: float = 0.0, bytes_per_s: float = 0.0, case: str = "typical"
+    config: dict,
+    *,
+    boot_s: float = 0.0,
+    upload_s: float = 0.0,
+    bytes_per_s: float = 0.0,
+    flash_s: float = 0.0,
+    case: str = "typical",
 ) -> Duty:
     """The day of a configuration. `boot_s`: from waking to the first frame; `upload_s`: the length of one upload;
-    `bytes_per_s`: what recording produces (for `min_batch_kb`). `case`: "low", "typical" or "high", of what only motion
-    decides.
+    `bytes_per_s`: what recording produces (for `min_batch_kb`); `flash_s`: how long the flash erases and programs.
+    `case`: "low", "typical" or "high", of what only motion decides.
     """
     schedule = config["schedule"]
     recordings, record_s = _events(schedule, case) if wakes_by_motion(config) else _recordings(schedule)
@@ -54,8 +64,10 @@ def duty(
     if kind == "none" or recordings * record_s >= DAY_S:
         return Duty(recordings, record_s, DAY_S, 0, 0, 0, uploads, always)
     wakeups = recordings if kind == "deep" else 0.0
-    at_work_s = min(DAY_S, recordings * (record_s + (boot_s if kind == "deep" else 0)) + uploads * upload_s)
-    napped_s = recordings * record_s * _nap_share(config)
+    around_s = _IDLE_S + (boot_s if kind == "deep" else 0)
+    at_work_s = min(DAY_S, recordings * (record_s + around_s) + uploads * (upload_s + _UPLOAD_IDLE_S))
+    recorded_s = recordings * record_s
+    napped_s = max(0.0, recorded_s * _nap_share(config) - flash_s)
     asleep_s = DAY_S - at_work_s
     light_s, deep_s = (napped_s, asleep_s) if kind == "deep" else (napped_s + asleep_s, 0.0)
     return Duty(recordings, record_s, at_work_s - napped_s, light_s, deep_s, wakeups, uploads, False)
@@ -78,8 +90,9 @@ def _events(schedule: dict, case: str) -> tuple[float, float]:
 
 
 def _nap_share(config: dict) -> float:
-    """The part of a recording that the board sleeps through while FIFOs fill (app/doze.py): 0 with a microphone, behind
-    a trigger, or on a port whose time stamps do not bear it.
+    """The part of a recording that the board sleeps through while FIFOs fill (app/doze.py), the flash's time aside: the
+    rest goes into emptying them over the bus. 0 with a microphone, behind a trigger, or on a port whose time stamps do
+    not bear it.
     """
     streams = config["streams"].values()
     platform = board(config["board"]).firmware.platform
@@ -87,7 +100,19 @@ def _nap_share(config: dict) -> float:
     if trigger and not wakes_by_motion(config) or not port(platform)["light_records"]:
         return 0.0
     nap_s = min(_nap_s(stream, config["storage"]["stall_ms"] / 1000) for stream in streams)
-    return nap_s / (nap_s + _NAP_AWAKE_S) if nap_s >= _LEAST_NAP_S else 0.0
+    if nap_s < _LEAST_NAP_S:
+        return 0.0
+    bus = sum(_bus_share(config, stream) for stream in streams)
+    round_s = 0.0 if platform == "linux" else _ROUND_S
+    return max(0.0, 1 - bus) * nap_s / (nap_s + round_s)
+
+
+def _bus_share(config: dict, stream: dict) -> float:
+    """The part of the time that the bus takes to carry a stream's frames, 9 bits to the byte on I2C, 8 on SPI."""
+    bus = config["buses"][stream["bus"]]
+    of_sensors = CHIPS[stream["driver"]]["bytes_on_bus"]
+    n_bytes = of_sensors[min(frame_bytes(stream) // 6, len(of_sensors)) - 1]
+    return stream["rate_hz"] * n_bytes * (9 if bus["kind"] == "i2c" else 8) / bus["freq_hz"]
 
 
 def _nap_s(stream: dict, stall_s: float) -> float:

@@ -105,9 +105,13 @@ def _sensors(config: dict, duty: Duty, *, imu: bool) -> Range:
 
 def _flash(board: Board, files: Files) -> Range:
     """Current of the flash chip, for as long as it erases and programs (0.7 ms per 256 bytes, W25Q data sheets)."""
-    erase_s = Range.of(board.figures.erase_ms) * (files.erases / 1000)
+    return (Range.of(board.figures.flash_ma) * flash_s(board, files)) * (1 / _HOUR_S)
+
+
+def flash_s(board: Board, files: Files) -> Range:
+    """How long the flash chip erases and programs for these files."""
     program_s = files.programmed / 256 * 0.0007
-    return (Range.of(board.figures.flash_ma) * (erase_s + Range(program_s, program_s, program_s))) * (1 / _HOUR_S)
+    return Range.of(board.figures.erase_ms) * (files.erases / 1000) + Range(program_s, program_s, program_s)
 
 
 CARD_MA = Range(20, 40, 100)

@@ -12,6 +12,8 @@ _CAPACITY = 4091.0  # of file data in a LittleFS block, on average: it begins wi
 _ANCHORS = 24  # 16 to 32 once there were more; DESIGN of the segment writer
 _DIRECTORY_BYTES = 300  # commits in the directory per file: create, size, rename, remove; measured, see docs/planner.md
 _DIRECTORY_ERASES = 0.3  # compactions of the directory, and the journal; measured as well
+_WAKING_BYTES = 2400  # power.json, the boot counter, a session's directories: what sleeping deeply between adds
+_WAKING_ERASES = 1.2  # measured as well (tests/sleep/test_forecast.py)
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,13 @@ def of_session(config: dict, seconds: float) -> Files:
         total += of_stream(name, stream, seconds)
     about = len(json.dumps(config)) + 600 + 330 * len(config["streams"])
     return total + Files(files=2, stored=about, programmed=about + 2 * _DIRECTORY_BYTES, erases=4)
+
+
+def of_waking(config: dict) -> Files:
+    """What each start from deep sleep writes besides: nothing of it is uploaded."""
+    if config["schedule"]["sleep"] != "deep":
+        return Files()
+    return Files(programmed=_WAKING_BYTES, erases=_WAKING_ERASES)
 
 
 def room_bytes(config: dict, data_kb: int | None, code_bytes: int) -> float | None:

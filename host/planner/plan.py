@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from config.board_model import Board, board
 from host.planner import code, flash, stall, upload
 from host.planner.duty import Duty, duty, wakes_by_motion
-from host.planner.energy import Energy, energy, wear_years
+from host.planner.energy import Energy, energy, flash_s, wear_years
 from host.planner.figures import CLOCK_OFF, DAY_S, EVENTS_PER_DAY, MOVES_S, USABLE, WATCH_MA, Range, sensor_ma
 from host.planner.flash import Files
 from host.planner.ram import Ram, ram
@@ -117,12 +117,12 @@ def _forecast(config: dict, facts: Board, case: str) -> tuple[Duty, Files, dict[
     session = flash.of_session(config, 3600)
     more = {"boot_s": boot_s, "bytes_per_s": session.stored / 3600, "case": case}
     day = duty(config, **more)
-    files = flash.of_session(config, day.record_s) * day.recordings
+    files = (flash.of_session(config, day.record_s) + flash.of_waking(config)) * day.recordings
+    writing_s = 0.0 if config["storage"]["card"] else flash_s(facts, files).typical
     ways = upload.ways(config, facts, files, day.uploads)
     used = [way for way in ways if upload.chosen(config, way)]
-    if used and day.uploads:
-        busy_s = sum(ways[way].busy_s.typical for way in used) / day.uploads
-        day = duty(config, upload_s=busy_s, **more)
+    busy_s = sum(ways[way].busy_s.typical for way in used) / day.uploads if used and day.uploads else 0.0
+    day = duty(config, upload_s=busy_s, flash_s=writing_s, **more)
     return day, files, ways, used, energy(config, facts, day, files, {way: ways[way] for way in used})
 
 

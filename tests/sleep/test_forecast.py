@@ -1,44 +1,80 @@
 """The planner's forecast against the counters of a simulated board that sleeps between recordings."""
 
 import json
+from unittest import mock
 
 import pytest
 
+from config.board_model import board as facts_of
 from host.check import verdict
 from host.planner import plan
 from host.planner.figures import DAY_S
 from tests.sleep import days
 from tests.tools.micropython import HOW_TO_GET, interpreter
 
+pytestmark = pytest.mark.skipif(interpreter("64-bit") is None, reason=HOW_TO_GET["64-bit"])
 WITHIN = 0.1
 
 
-@pytest.mark.parametrize(
-    ("hours", "upload_every_s"), [(2, 3000), pytest.param(24, 6 * 3600, marks=pytest.mark.slow)]
-)
-def test_forecast_and_counters(tmp_path, hours, upload_every_s):
-    if not interpreter("64-bit"):
-        pytest.skip(HOW_TO_GET["64-bit"])
-    config = days.config(max_latency_s=upload_every_s)
-    board = days.Days(tmp_path, config)
-    board.run(hours * 3600)
+def forecast_and_count(board: days.Days) -> dict[str, tuple[float, float]]:
+    """{what: (forecast, counted)} for the time that the board has run: as many days as it made recordings."""
     counted = board.board.counters()
-    forecast = plan(verdict(json.dumps(config).encode())[0])
+    facts = facts_of("virtual")
+    erase_ms = dict.fromkeys(("low", "typical", "high"), board.board.world["flash"]["erase_us"] / 1000)
+    erase = facts.figures.erase_ms.model_copy(update=erase_ms)
+    facts = facts.model_copy(update={"figures": facts.figures.model_copy(update={"erase_ms": erase})})
+    with mock.patch("host.planner.plan.board", lambda name: facts):  # its flash is the world's
+        forecast = plan(verdict(json.dumps(board.config).encode())[0])
     ran = len(board.began) / forecast.duty.recordings  # days
-    (way,) = forecast.used
-    assert len(board.began) >= hours * 6 and counted["radio_s"] and counted["sent_bytes"]
-    assert forecast.duty.awake_s * ran == pytest.approx(counted["awake_s"], rel=WITHIN)
-    assert forecast.duty.deep_s * ran == pytest.approx(counted["deep_s"], rel=WITHIN)
-    assert forecast.duty.light_s * ran == pytest.approx(counted["light_s"], rel=WITHIN)
-    assert forecast.duty.wakeups * ran == pytest.approx(counted["wakeups"], abs=1)
-    assert forecast.files.programmed * ran == pytest.approx(counted["flash_program_bytes"], rel=WITHIN)
-    assert forecast.files.erases * ran == pytest.approx(counted["flash_erases"], rel=WITHIN)
-    sent = sum(1 for name in board.arrived() if name.endswith("session.json"))  # recordings that have arrived
-    share = sent / forecast.duty.recordings
-    assert forecast.files.stored * share == pytest.approx(counted["sent_bytes"], rel=WITHIN)
+    arrived = sum(1 for name in board.arrived() if name.endswith("session.json"))  # recordings
+    share = arrived / forecast.duty.recordings
+    needs = forecast.ways[forecast.used[0]]
     uploads = round(forecast.duty.uploads * share)  # whole ones, in so short a time
-    needs = forecast.ways[way]
     joining = (needs.connect_s.typical + needs.tls_s.typical) * uploads / forecast.duty.uploads
     bare = forecast.files.stored / needs.wire_bytes  # the simulation's collector takes files without HTTP around them
-    assert joining + needs.transfer_s.typical * bare * share == pytest.approx(counted["radio_s"], rel=WITHIN)
-    assert ran * DAY_S == pytest.approx(hours * 3600, rel=WITHIN)
+    seconds = sum(counted[name] for name in ("awake_s", "light_s", "deep_s"))
+    return {
+        "seconds": (ran * DAY_S, seconds),
+        "awake_s": (forecast.duty.awake_s * ran, counted["awake_s"]),
+        "light_s": (forecast.duty.light_s * ran, counted["light_s"]),
+        "deep_s": (forecast.duty.deep_s * ran, counted["deep_s"]),
+        "wakeups": (forecast.duty.wakeups * ran, counted["wakeups"]),
+        "programmed bytes": (forecast.files.programmed * ran, counted["flash_program_bytes"]),
+        "erases": (forecast.files.erases * ran, counted["flash_erases"]),
+        "sent bytes": (forecast.files.stored * share, counted["sent_bytes"]),
+        "radio_s": (joining + needs.transfer_s.typical * bare * share, counted["radio_s"]),
+    }
+
+
+def check(found: dict[str, tuple[float, float]], within: float = WITHIN) -> None:
+    """All of it within so much."""
+    off = {what: forecast / counted - 1 for what, (forecast, counted) in found.items() if counted or forecast}
+    print({what: f"{deviation:+.1%}" for what, deviation in off.items()})
+    few = 1 / found["wakeups"][1]  # one more or less
+    assert all(abs(part) <= (within + few if what == "wakeups" else within) for what, part in off.items()), found
+
+
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("hours", "rate_hz", "record_s", "sleep_s", "upload_every_s", "segment_frames"),
+    [
+        (2, 26, 60, 540, 3000, 8192),
+        (2, 12.5, 30, 570, 3600, 8192),
+        (1, 52, 10, 110, 900, 512),
+        pytest.param(2, 52, 120, 480, 3600, 2048, marks=SLOW),
+        pytest.param(2, 104, 30, 270, 1800, 8192, marks=SLOW),
+        pytest.param(3, 104, 300, 900, 3600, 4096, marks=SLOW),
+        pytest.param(2, 208, 45, 555, 3600, 8192, marks=SLOW),
+        pytest.param(4, 26, 600, 1200, 3600, 8192, marks=SLOW),
+        pytest.param(24, 26, 60, 540, 6 * 3600, 8192, marks=SLOW),
+    ],
+)
+def test_forecast_and_counters(tmp_path, hours, rate_hz, record_s, sleep_s, upload_every_s, segment_frames):
+    config = days.config(rate_hz=rate_hz, record_s=record_s, sleep_s=sleep_s, max_latency_s=upload_every_s)
+    config["streams"]["imu"]["segment_frames"] = segment_frames
+    board = days.Days(tmp_path, config)
+    board.run(hours * 3600)
+    assert len(board.began) >= hours * 3600 // (record_s + sleep_s) and board.board.counters()["radio_s"]
+    check(forecast_and_count(board))
