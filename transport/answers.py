@@ -29,11 +29,6 @@ _CLASSES = {
 _NO_CERTIFICATE = ("the server wants a client certificate that it trusts", CREDENTIALS)
 
 
-def is_stored(response):
-    """Whether the file is safe there: 200, 201, 204, or 412 (there already, with the same content)."""
-    return response.status in (200, 201, 204, 412)
-
-
 def concerns_all(response):
     """Whether another file would fare no better."""
     status = response.status

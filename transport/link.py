@@ -40,18 +40,20 @@ _TLS_ALERT = -0x7780  # MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE: the other side refu
 class Link:
     """`tls` is an SSLContext, or None for plain TCP. All failures are `TransportError`.
 
-    `shows_certificate`: `tls` has one of our own.
+    `shows_certificate`: `tls` has one of our own. `addresses`: a list for what look-ups find, if that is to outlive
+    this.
 
     After any exception, cancellation included, the owner calls `close()`. `open` has a deadline of its own; before
     `send` and `receive` the owner sets one with `arm()`. The TLS handshake takes place with the first `send`.
     """
 
-    def __init__(self, host, port, tls, timeout_ms, shows_certificate=False):
+    def __init__(self, host, port, tls, timeout_ms, shows_certificate=False, addresses=None):
         self._host = host
         self._port = port
         self._tls = tls
         self.timeout_ms = timeout_ms
-        self._addresses = []  # what getaddrinfo said and did not fail yet; kept, because asking blocks
+        # What getaddrinfo said and did not fail yet; kept, because asking blocks
+        self._addresses = [] if addresses is None else addresses
         self._socket = None  # TCP
         self._stream = None  # TLS over it, or the same
         self._poller = None
@@ -195,7 +197,7 @@ class Link:
     def _resolve(self):
         start = ticks_ms()
         try:
-            self._addresses = list(socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM))
+            self._addresses.extend(socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM))
         except OSError as error:
             raise TransportError(LOST, f"cannot resolve the name {self._host} ({error})", DNS) from None
         finally:

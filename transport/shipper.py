@@ -5,6 +5,7 @@ import asyncio
 from .errors import TransportError
 
 _SLICE_MS = 100
+_LONG_MS = 20000  # a connection is not kept over so long a pause: servers close theirs, and it takes RAM
 
 class Shipper:
     """Lets `transport` ship the names of `spool`, for ever (`run`) or until nothing is left (`drain`); or both.
@@ -172,6 +173,8 @@ class Shipper:
         In slices: a `wait_for` in here, inside the one of `drain`, can swallow the cancellation when both end at once.
         """
         self.state = "waiting" if ok else "backing off"
+        if ms >= _LONG_MS and not self._transport.stays:
+            await self._transport.close()
         while ms > 0 and not self._stopping:
             await asyncio.sleep_ms(min(ms, _SLICE_MS))
             ms -= _SLICE_MS

@@ -53,7 +53,7 @@ def modules(config: dict) -> set[str]:
 
 
 _WAYS = {
-    "https": {"transport.https", "transport.shipper", "transport.backoff"},
+    "https": {"transport.https", "transport.puts", "transport.shipper", "transport.backoff"},
     "mqtt": {"transport.mqtt", "transport.shipper", "transport.backoff"},
     "ble": {"transport.ble", "transport.smp_device"},
 }

@@ -198,7 +198,7 @@ async def main(scenario):
     if scenario.get("ca"):
         with open(scenario["ca"], "rb") as file:
             ca = file.read()
-    __import__("transport.mqtt" if "mqtt" in scenario else "transport.https")
+    __import__("transport.mqtt" if "mqtt" in scenario else "transport.puts")  # the latter is loaded by `connect`
     gc.collect()
     heap = gc.mem_alloc()
     before = descriptors()

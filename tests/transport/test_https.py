@@ -411,6 +411,6 @@ def test_big_segments_to_aiohttp_within_the_heap_and_without_holding_up_the_boar
     assert server.stored == {"/motelog" + path: content for path, content in files.content.items()}
     assert result["status"]["connections"] == 1
     assert result["status"]["bytes"] == sum(map(len, files.content.values()))
-    assert 0 < result["heap"] <= 24 * 1024
+    assert 0 < result["heap"] <= 26 * 1024  # of 64 bits
     assert result["turns"] >= 2 * BIG // 4096  # at least one between any two pieces
     assert result["gap_us"] < 50_000
