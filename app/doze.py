@@ -6,7 +6,7 @@ LEAST_MS = 50  # a shorter sleep saves nothing
 
 
 class Doze:
-    """`rest` takes the place of a pause in the main loop while `streams` (app.parts.Stream) are recorded and nothing
+    """`rest` takes the place of a pause in the main loop while `streams` (app.stream.Stream) are recorded and nothing
     else is under way: it stops all tasks. Made when their session has begun.
 
     `longest_ms`: of one sleep; 0: this board must stay awake while it records.

@@ -2,10 +2,9 @@
 
 import machine
 
-from app.recorder import Recorder
 from app.ring import BlockRing
-from app.sampler import Sampler
-from storage.segment import SegmentWriter, StreamInfo
+from app.stream import Stream
+from storage.segment import StreamInfo
 
 
 def open_bus(spec):
@@ -101,50 +100,21 @@ def _edge(driver, spec):
     return Edge(machine.Pin(pin, machine.Pin.IN), driver.watermark)
 
 
-class Stream:
-    """One sensor's way through the board: driver, ring and, once a session has begun, sampler and recorder."""
-
-    def __init__(self, name, spec, buses, clock):
-        is_imu = spec["driver"] in IMUS
-        make = _imu if is_imu else MICS[spec["driver"]]
-        self.name = name
-        self.driver = driver = make(spec, buses)
-        self.ring = BlockRing(spec["block_frames"] * driver.frame_bytes, spec["ring_blocks"])
-        self.sampler = None
-        self._clock = clock
-        self._block_frames = spec["block_frames"]
-        self._edge = _edge(driver, spec)
-        self.info = StreamInfo(
-            name,
-            "npy" if is_imu else "wav",
-            driver.channels,
-            driver.units,
-            driver.scale,
-            driver.rate_hz,
-            spec["segment_frames"],
-        )
-        self.recorder = None
-        self._writer = None
-
-    def blocks_before(self, pre_s):
-        """-> blocks that hold at least so many seconds, also when the sensor runs a twelfth too fast (config/running.py
-        holds the ring to the same number).
-        """
-        return int(-(-pre_s * self.driver.rate_hz * 13 / 12 // self._block_frames)) + 1
-
-    def ring_block_s(self):
-        """-> how long a block takes to fill, in seconds."""
-        return self._block_frames / self.driver.rate_hz
-
-    def attach(self, spool):
-        """Make the stream ready for a new session of `spool`. The writer's buffers are made once."""
-        if self._writer is None:
-            self._writer = SegmentWriter(spool, self.info)
-        self._writer.begin()
-        if self._edge:
-            self._edge.listen()
-        self.sampler = Sampler(self.driver, self.ring, self._clock, self._block_frames, self._edge)
-        self.recorder = Recorder(self.ring, self._writer)
+def _stream(name, spec, buses, clock):
+    """-> app.stream.Stream for an entry of the configuration's `streams`."""
+    is_imu = spec["driver"] in IMUS
+    driver = (_imu if is_imu else MICS[spec["driver"]])(spec, buses)
+    info = StreamInfo(
+        name,
+        "npy" if is_imu else "wav",
+        driver.channels,
+        driver.units,
+        driver.scale,
+        driver.rate_hz,
+        spec["segment_frames"],
+    )
+    ring = BlockRing(spec["block_frames"] * driver.frame_bytes, spec["ring_blocks"])
+    return Stream(driver, ring, info, clock, spec["block_frames"], _edge(driver, spec))
 
 
 def build_streams(config, clock, log):
@@ -154,7 +124,7 @@ def build_streams(config, clock, log):
     absent = {}
     for name, spec in config["streams"].items():
         try:
-            streams.append(Stream(name, spec, buses, clock))
+            streams.append(_stream(name, spec, buses, clock))
         except (OSError, ValueError) as error:
             absent[name] = str(error)
             log("stream %s is absent: %s" % (name, error))

@@ -9,7 +9,7 @@ EMPTY_ROUNDS = 50  # rings full of frames that a sensor may go on delivering whi
 
 
 class Session:
-    """Runs ``streams`` (app.parts.Stream) into ``spool``. ``facts``: what session.json says besides the streams.
+    """Runs ``streams`` (app.stream.Stream) into ``spool``. ``facts``: what session.json says besides the streams.
     ``fix()``: what time it is, as a clock fix or None; without it the RTC is asked. ``gate`` (app.trigger.Gate): what
     is not around an event goes unwritten; None: everything is stored.
     """

@@ -17,7 +17,7 @@ WITHIN = 10  # a random piece begins within so many times its own length
 
 
 class Gate:
-    """`trigger`: of the configuration; `streams`: app.parts.Stream. `step(stream)` takes the recorder's place; it
+    """`trigger`: of the configuration; `streams`: app.stream.Stream. `step(stream)` takes the recorder's place; it
     allocates only where an event begins or ends. `events`, `negatives`: how many were stored.
     """
 

@@ -10,11 +10,9 @@ import contextlib
 import json
 import os
 import re
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import certs
 from host.board_files import ROOT
 from host.push.plan import MAIN, wanted_files
 from host.virtual import VirtualBoard, image
@@ -116,24 +114,20 @@ def _take(said: Said, line: str) -> None:
 class SlowServer:
     """Takes every PUT and answers 201 after `delay_s`, so that whoever uploads is seen in the middle of it."""
 
-    def __init__(self, work: Path, tls: bool, delay_s: float = 1.2):
+    def __init__(self, delay_s: float = 1.2):
         self._delay_s = delay_s
-        self._tls = None
-        authority = certs.make(work / "certs", ["127.0.0.1"])
-        self.ca = authority.ca_der()
-        if tls:
-            self._tls = authority.server_context()
+        self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
         """-> its port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return self._server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
         self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 size = int(re.search(rb"Content-Length: (\d+)", head)[1])

@@ -20,6 +20,7 @@ PARTS = {
     "fleet": "simulated devices and three workers over MQTT (minutes, needs Mosquitto)",
     "https": "upload by HTTPS against a bare TLS stream",
     "pull": "wire bytes of pull beside mpremote's cp",
+    "ram": "the heap that each example configuration takes on a board",
     "mqtt": "the board's upload by MQTT against a bare stream and umqtt's publish",
 }
 

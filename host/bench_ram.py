@@ -1,10 +1,11 @@
-"""The board's heap by purpose: `python -m host.bench_ram [CONFIG]`, default the example of the virtual board.
+"""The board's heap: `python -m host.bench_ram [CONFIG ...]`, default the example of the virtual board; docs/ram.md.
 
-Runs tests/bench/ram.py on a virtual board, on the 64-bit MicroPython and, where `deploy.py test --with-32bit` has put
-one, on a 32-bit one. The latter's figures are those of a microcontroller, but for what its firmware takes itself.
+Measured on host/bare_board.py, whose heap holds the application alone, on the 64-bit MicroPython and, where
+`deploy.py test --with-32bit` has put one, on a 32-bit one: its figures are those of a microcontroller.
 """
 
 import asyncio
+import copy
 import json
 import sys
 import tempfile
@@ -13,42 +14,68 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from host import certs
+from host import bare_board
+from host.bare_board import BENCH, SlowServer
 from host.board_files import ROOT
-from host.virtual import VirtualBoard
 from host.virtual.compiler import compile_files
-from host.virtual.world import world_for
 
-PROGRAM = ROOT / "tests" / "bench" / "ram.py"
-EXAMPLE = ROOT / "config" / "examples" / "virtual.json"
-HEAP_KB = 384
+EXAMPLES = ROOT / "config" / "examples"
+EXAMPLE = EXAMPLES / "virtual.json"
+SECONDS = 5
 
 
-def heap(config: dict, micropython: Path | None = None) -> dict:
-    """-> {"heap": its size, "table": [[purpose, bytes]], "boot": most in use at boot}.
-
-    RuntimeError: what the board said instead.
+def purposes(config: dict, micropython: Path) -> dict:
+    """-> {"table": [[purpose, bytes]], "boot": most in use while the configuration was checked}: the boot, step by step
+    (tests/bench/ram.py), up to a recording. RuntimeError: what the board said instead.
     """
-    return asyncio.run(_heap(config, micropython))
-
-
-async def _heap(config: dict, micropython: Path | None) -> dict:
-    world = world_for(config, clock="virtual") | {"main": "ram"}
+    program = compile_files({"ram.py": BENCH / "ram.py"}, micropython)
     with tempfile.TemporaryDirectory(prefix="motelog-ram-") as work:
-        board = VirtualBoard(world, work, heap_kb=HEAP_KB)
-        board.micropython = micropython or board.micropython
-        ca = certs.make(Path(work) / "certs", ["localhost"]).ca_der()
-        secrets = {"wifi": dict.fromkeys(config.get("network", {}).get("wifi", []))}
-        board.install(config=config, secrets=secrets, files=_program(board.micropython) | {"/ca.der": ca})
-        await board.start()
-        code = await board.wait()
-    if code or "table" not in board.status:
-        raise RuntimeError("\n".join(board.log))
-    return board.status
+        files = {f"/{name}": content for name, content in program.items()}
+        settings = _pointed(config, "http://127.0.0.1:1")
+        said = asyncio.run(bare_board.run(settings, micropython, Path(work), main="ram", files=files))
+    found = next(line for line in said.lines if "table" in line)
+    return {"table": found["table"], "boot": found["boot"] - said.before}
 
 
-def _program(micropython: Path) -> dict[str, bytes]:
-    return {f"/{name}": content for name, content in compile_files({"ram.py": PROGRAM}, micropython).items()}
+def totals(config: dict, micropython: Path) -> dict:
+    """-> {"recording", "uploading" (None: it does not), "names"} in bytes: what the application has on the heap, its
+    garbage collected, after start while it records, and at most while it ships to a server that takes its time, by HTTP
+    without TLS; and how much of both are interned names.
+    """
+    return asyncio.run(_totals(config, micropython))
+
+
+async def _totals(config: dict, micropython: Path) -> dict:
+    with tempfile.TemporaryDirectory(prefix="motelog-ram-") as work:
+        server = SlowServer()
+        settings = _pointed(config, f"http://127.0.0.1:{await server.start()}")
+        try:
+            said = await bare_board.run(settings, micropython, Path(work), seconds=SECONDS)
+        finally:
+            server.stop()
+    used: dict[bool, list[int]] = {True: [], False: []}
+    for status in said.lines:
+        if status.get("state") == "recording":
+            ships = status.get("upload", {}).get("state") in ("connecting", "shipping")
+            used[ships].append(status["heap_used"] - said.before)
+    return {
+        "recording": max(used[False]),
+        "uploading": max(used[True], default=None),
+        "names": said.names[1] - said.names[0],
+    }
+
+
+def _pointed(config: dict, url: str) -> dict:
+    """The configuration as it can run here: it uploads to `url`, records at once and on, and not onto a card."""
+    config = copy.deepcopy(config)
+    if (config.get("upload") or {}).get("https"):
+        config["upload"]["https"] = {"url": url}
+    for window in config.get("schedule", {}).get("windows", ()):
+        for key in ("record_s", "sleep_s"):
+            window.pop(key, None)
+    if config.get("storage", {}).get("card") is not None:
+        config["storage"] |= {"card": None, "root": "/data"}
+    return config
 
 
 def interpreters() -> dict[str, Path]:
@@ -58,26 +85,62 @@ def interpreters() -> dict[str, Path]:
     return {width: found for width in WIDTHS if (found := interpreter(width))}
 
 
-def heaps(config: Path = EXAMPLE) -> dict[str, dict]:
-    """-> {width: what heap() says} for a configuration file."""
-    settings = json.loads(config.read_text())
+def load(path: Path) -> dict:
+    """-> a configuration file, parsed."""
+    settings = json.loads(path.read_text())
     settings.pop("$schema", None)
-    return {width: heap(settings, micropython) for width, micropython in interpreters().items()}
+    return settings
+
+
+def heaps(path: Path = EXAMPLE) -> dict[str, dict]:
+    """-> {width: `purposes` and `totals`} for a configuration file."""
+    config = load(path)
+    return {width: purposes(config, found) | totals(config, found) for width, found in interpreters().items()}
 
 
 def table(found: dict[str, dict]) -> Table:
-    """The purposes, what is left free, and the peak while the configuration was checked; a column per width."""
-    shown = Table(title="Bytes of heap on a virtual board")
+    """The purposes, and the totals; a column per width."""
+    shown = Table(title="Bytes of heap that the application takes")
     shown.add_column("for")
     for width in found:
         shown.add_column(width, justify="right")
-    for rows in zip(*(one["table"] for one in found.values()), strict=True):
+    for rows in zip(*(one["table"][1:] for one in found.values()), strict=True):
         shown.add_row(rows[0][0], *(str(n) for _, n in rows))
     shown.add_section()
-    shown.add_row("free", *(str(one["heap"] - sum(n for _, n in one["table"])) for one in found.values()))
-    shown.add_row("in use at boot, configuration checked", *(str(one["boot"]) for one in found.values()))
+    for key, what in TOTALS.items():
+        shown.add_row(what, *("-" if one[key] is None else str(one[key]) for one in found.values()))
     return shown
 
 
+TOTALS = {
+    "recording": "in all, while it records",
+    "names": "of it, names",
+    "uploading": "in all, while it uploads (without TLS's own)",
+    "boot": "in all, while the configuration is checked",
+}
+
+
+def measure() -> dict:
+    """`deploy.py bench ram`: the totals of each example, 32-bit where that MicroPython is here. RuntimeError."""
+    width, micropython = list(interpreters().items())[-1]
+    found = {}
+    for path in sorted(EXAMPLES.glob("*.json")):
+        if "secrets" not in path.name:
+            config = load(path)
+            found[path.stem] = totals(config, micropython) | {"boot": purposes(config, micropython)["boot"]}
+    return {"width": width, "heap": found}
+
+
+def show(found: dict) -> None:
+    """Print what `measure` found."""
+    shown = Table(title=f"Bytes of heap that the application takes, {found['width']}")
+    for heading in ("configuration", *TOTALS.values()):
+        shown.add_column(heading, justify="left" if heading == "configuration" else "right")
+    for name, one in found["heap"].items():
+        shown.add_row(name, *("-" if one[key] is None else f"{one[key]:,}" for key in TOTALS))
+    Console().print(shown)
+
+
 if __name__ == "__main__":
-    Console().print(table(heaps(*map(Path, sys.argv[1:]))))
+    for name in sys.argv[1:] or [EXAMPLE]:
+        Console().print(table(heaps(Path(name))))

@@ -7,22 +7,12 @@ multiple of 64 bytes long.
 
 import struct
 
-MAGIC = b"\x93NUMPY"
-ALIGN = 64
+from storage.headers import MAGIC, array_header, npy_header
+
+header = npy_header
+__all__ = ("array_header", "header", "parse_text", "read_header")
+
 MAX_TEXT = 4096  # longer header texts belong to structured arrays, which nothing here writes
-
-
-def header(frames, channels):
-    """-> everything in front of the data of an int16 array of shape (frames, channels), C order, version 1."""
-    return array_header("<i2", (frames, channels))
-
-
-def array_header(descr, shape):
-    """-> everything in front of the data of an array of NumPy's dtype `descr` in C order, version 1."""
-    numbers = ", ".join(["%d" % n for n in shape]) + ("," if len(shape) == 1 else "")
-    text = "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }" % (descr, numbers)
-    padding = -(len(MAGIC) + 4 + len(text) + 1) % ALIGN
-    return MAGIC + b"\x01\x00" + struct.pack("<H", len(text) + padding + 1) + (text + " " * padding + "\n").encode()
 
 
 def read_header(file):

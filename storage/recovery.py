@@ -6,7 +6,7 @@ file: what cannot be understood is left where it is and reported.
 
 import os
 
-from storage import files, finish, journal, npy, retention, wavfmt
+from storage import files, finish, journal, npy, repair, retention, wavfmt
 from storage.layout import LABELS, acknowledged, folders, session_key, sessions, stems, stream_of
 from storage.stream import StreamInfo
 
@@ -137,7 +137,7 @@ class _Session:
         noted = journal.load("%s/%s.jnl" % (self._path, name))
         if not noted or noted["seq"] != seq:
             noted = {"anchors": [], "gaps": []}
-        frames = finish.whole_frames(path, info)
+        frames = repair.whole_frames(path, info)
         gaps = [gap for gap in noted["gaps"] if gap[0] <= frames]
         if not frames and not gaps:
             files.remove(path)
@@ -159,7 +159,7 @@ class _Session:
         sidecar = finish.sidecar(info, segment, before and before["ledger"], dropped)
         self._spool.make_room(os.stat(path)[6])
         try:
-            facts = finish.make_true(path, info, frames, self._buf)
+            facts = repair.make_true(path, info, frames, self._buf)
             sidecar["bytes"], sidecar["crc32"], sidecar["sha256"] = facts
             files.write_json(path[:-4] + ".json", sidecar)
         except OSError as error:
@@ -236,7 +236,7 @@ class _Session:
                 torn = 0 if line.endswith(b"\n") else len(line)
                 whole += len(line) - torn
         if torn:
-            finish.shorten(path, whole, self._buf)
+            repair.shorten(path, whole, self._buf)
             self._say("%s: a torn label removed" % LABELS)
 
     def _drop_remains(self, folder):

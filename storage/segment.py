@@ -13,7 +13,7 @@ everything works.
 import array
 
 from storage.files import ENOSPC, remove
-from storage.finish import Digest, make_true, sidecar
+from storage.finish import Digest, sidecar
 from storage.journal import MAX_GAPS, Journal
 from storage.kernels import copy
 from storage.stream import CAUSES, StreamInfo
@@ -330,6 +330,8 @@ class SegmentWriter:
             self._spool.space.measure()  # somebody else has filled the disk, or the card has changed
         if self._failed or account["frames"] < self._info.segment_frames:
             self._spool.make_room(self._segment_bytes)  # for a copy; without success it is tried all the same
+            from storage.repair import make_true  # seldom: at the end of a session
+
             facts = make_true(self._path, self._info, account["frames"], self._stage)
         else:
             facts = self._digest.facts()

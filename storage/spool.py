@@ -23,7 +23,7 @@ import json
 import os
 from binascii import hexlify
 
-from storage import files, retention
+from storage import files
 from storage.layout import (
     DOCUMENTS,
     LABELS,
@@ -145,6 +145,8 @@ class Spool:
         path = "%s/%s" % (self.path, name)
         document = dict(meta)
         document.update({"format": 1, "device": self.device, "session": name, "boot": self.boot})
+        from storage import retention  # the caller may forget it: needed when a session begins, ends, or drops
+
         document["forgotten"] = retention.forget_barren(self)
         os.mkdir(path)
         try:
@@ -175,6 +177,8 @@ class Spool:
         """
         document = {"format": 1, "device": self.device, "session": self.session}
         document.update(ledger)
+        from storage import retention
+
         retention.fold(self.session_path, document)
         self.space.document(files.replace_json(self.session_path + "/ledger.json", document))
         if self.barren is not None and retention.is_empty(document):
@@ -216,16 +220,21 @@ class Spool:
         while not self.space.fits(n_bytes):
             if self.space.is_estimate:
                 self.space.measure()
-            elif not (self.drop_oldest and retention.drop_one(self)):
+            elif not (self.drop_oldest and self._drop_one()):
                 return False
         return True
+
+    def _drop_one(self):
+        from storage import retention
+
+        return retention.drop_one(self)
 
     def make_room(self, n_bytes):
         """For the copy that repairs a segment: from the reserve, and only if that is not enough the oldest goes."""
         while not self.space.has(n_bytes):
             if self.space.is_estimate:
                 self.space.measure()
-            elif not (self.drop_oldest and retention.drop_one(self)):
+            elif not (self.drop_oldest and self._drop_one()):
                 return
 
     def place(self, info, seq, n_bytes):

@@ -1,6 +1,6 @@
 """What storage has to know about a stream."""
 
-from storage import npy, wavfmt
+from storage.headers import npy_header, wav_header
 
 # Why frames are missing; the journal stores the index.
 CAUSES = ("fifo", "ring", "flash", "bus", "sleep", "power", "retention")
@@ -35,8 +35,8 @@ class StreamInfo:
     def header(self, frames):
         """-> everything in front of the data of a file of `frames` frames."""
         if self.ext == "npy":
-            return npy.header(frames, len(self.channels))
-        return wavfmt.header(frames, len(self.channels), self.rate_hz)
+            return npy_header(frames, len(self.channels))
+        return wav_header(frames, len(self.channels), self.rate_hz)
 
     def segment_bytes(self):
         """-> length of a full segment's file."""

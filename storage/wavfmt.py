@@ -6,21 +6,12 @@ length. `fmt ` says what the samples are, `data` holds them.
 
 import struct
 
-HEADER_BYTES = 44
-MAX_BYTES = 0xFFFFFFFF
-PCM = 1
+from storage.headers import HEADER_BYTES, PCM, wav_header
+
+header = wav_header
+__all__ = ("HEADER_BYTES", "header", "read_header")
+
 EXTENSIBLE = 0xFFFE  # the real tag is then the first field of the GUID at byte 24
-
-
-def header(frames, channels, rate_hz):
-    """-> the 44 bytes in front of `frames` 16-bit PCM frames; ValueError when they do not fit a WAV file (4 GiB)."""
-    n_bytes = frames * channels * 2
-    if n_bytes + HEADER_BYTES - 8 > MAX_BYTES:
-        raise ValueError("%d frames of %d channels are more than the 4 GiB of a WAV file" % (frames, channels))
-    rate_hz = int(round(rate_hz))
-    riff = struct.pack("<4sI4s", b"RIFF", n_bytes + HEADER_BYTES - 8, b"WAVE")
-    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, PCM, channels, rate_hz, rate_hz * channels * 2, channels * 2, 16)
-    return riff + fmt + struct.pack("<4sI", b"data", n_bytes)
 
 
 def read_header(file):

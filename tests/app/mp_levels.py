@@ -37,7 +37,7 @@ def test_machine_code_and_plain_python_agree():
 
 
 class Stream:
-    """As much of app.parts.Stream as a gate asks for; nothing is ever recorded."""
+    """As much of app.stream.Stream as a gate asks for; nothing is ever recorded."""
 
     name = "imu"
 

@@ -69,7 +69,7 @@ class Driver:
 
 
 class Stream:
-    """As app.parts.Stream, without hardware."""
+    """As app.stream.Stream, without hardware."""
 
     def __init__(self, name, clock):
         self.name = name

@@ -1,8 +1,8 @@
 """The board's heap by purpose, on MicroPython: boots the recorder step by step and says what each step costs.
 
-It is the program of a virtual board in place of app.main (host/bench_ram.py starts it), with that board's
-configuration. It prints one status line: {"heap": size, "table": [[purpose, bytes]], "boot": most that was in use while
-the configuration was checked}.
+It is the program of a board in place of app.main (host/bench_ram.py starts it), with that board's configuration. It
+prints one status line: {"heap": size, "table": [[purpose, bytes]], "boot": most that was in use while the configuration
+was checked}.
 """
 
 import gc
@@ -42,35 +42,35 @@ class Table:
 
 def run():
     table = Table()
-    table.enter("firmware: interpreter, virtual hardware")
-    for name in ("storage.spool", "storage.segment"):
-        __import__(name)
-    table.enter("code: storage")
-    from app import main, network, parts
+    table.enter("firmware: interpreter, bare hardware")
+    from app import build, main
 
-    table.enter("code: app, asyncio")
-    configuration = main.configuration()
+    table.enter("code: app, spool, asyncio")
+    configuration = build.configuration()
     gc.collect()
     boot = gc.mem_alloc()
     main.forget("config")
     table.enter("configuration")
+    from app import network, parts, stream
+
+    table.enter("code: segments, streams, boot")
     for spec in configuration[0]["streams"].values():
         __import__("drivers." + spec["driver"])
     table.enter("code: drivers")
     if configuration[0]["upload"]:
-        for name in ("transport.backoff", "transport.https", "transport.shipper"):
+        for name in ("transport.backoff", "transport.https", "transport.shipper", "transport.puts"):
             __import__(name)
     table.enter("code: transport")
 
     parts.BlockRing = table.around(parts.BlockRing, "drivers", "rings")
-    parts.Sampler = table.around(parts.Sampler, "drivers", "samplers")
-    parts.SegmentWriter = table.around(parts.SegmentWriter, "session", "segment writers")
-    main.Spool = table.around(main.Spool, "drivers", "spool")
+    stream.Sampler = table.around(stream.Sampler, "drivers", "samplers")
+    stream.SegmentWriter = table.around(stream.SegmentWriter, "session", "segment writers")
+    build.Spool = table.around(build.Spool, "drivers", "spool")
     network.shipper = table.around(network.shipper, "spool", "upload")
-    main.forget = table.around(main.forget, "session", "forgotten after boot")
+    build.forget = table.around(main.forget, "session", "forgotten after boot")
     board = main.Board(*configuration, main.Boots(), 0)
     table.enter("session")
-    configuration = network = parts = None
+    configuration = network = parts = build = stream = None
 
     async def session():
         board.begin_session(by_hand=False)

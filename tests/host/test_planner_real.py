@@ -43,8 +43,7 @@ def test_heap_of_a_running_board(example):
     config, errors = verdict(json.dumps(raw).encode())
     assert not errors
     raw.pop("$schema")
-    table = dict(bench_ram.heap(raw, micropython)["table"])
-    measured = sum(table.values()) - table["firmware: interpreter, virtual hardware"]
+    measured = sum(n for _, n in bench_ram.purposes(raw, micropython)["table"][1:])
     forecast = ram.ram(config, board("virtual"))
     hidden = sum(forecast.purposes.get(what, 0) for what in ("TLS", "I2S and PDM buffers", "working room"))
     assert forecast.total - hidden == pytest.approx(measured, rel=0.06)

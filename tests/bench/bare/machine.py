@@ -93,8 +93,17 @@ class RTC:
         return b"" if data is None else None
 
     def datetime(self, date=None):
-        return None
+        now = time.gmtime()
+        return None if date else now[:3] + (now[6],) + now[3:6] + (0,)
 
 
 def reset_cause():
     return PWRON_RESET
+
+
+def reset():
+    raise SystemExit(70)
+
+
+def lightsleep(ms=0):
+    time.sleep_ms(ms)
