@@ -20,6 +20,14 @@ PER_G = 8192
 SOURCE_HZ = 100
 HOLD_S = 3
 UTC_S = 1796083200  # midnight
+AS_PORT = """
+from app import power
+row_of = power._row
+power._row = lambda _: row_of(PLATFORM)
+def run():
+    from app import main
+    return main.run()
+"""
 LATE_S = 1.5  # from the first movement to the first frame: motion detection, boot, start of the sensor
 
 
@@ -83,8 +91,8 @@ class Life:
         return at / 6 / SOURCE_HZ, (at / 6 + len(rows)) / SOURCE_HZ
 
 
-def live(folder: Path, config: dict, pieces: list[np.ndarray], **world) -> Life:
-    """The board's whole life: until what it feels is at its end."""
+def live(folder: Path, config: dict, pieces: list[np.ndarray], platform: str | None = None, **world) -> Life:
+    """The board's whole life: until what it feels is at its end. `platform`: what it takes its port for."""
     folder.mkdir(exist_ok=True)
     recording = np.concatenate(pieces).round().clip(-32768, 32767).astype("<i2")
     np.save(folder / "motion.npy", recording)
@@ -92,8 +100,12 @@ def live(folder: Path, config: dict, pieces: list[np.ndarray], **world) -> Life:
     made = world_for(config, clock="virtual", imu=folder / "motion.npy") | {"rtc": UTC_S, "reboots": True} | world
     made["i2c"]["0"][0]["source"]["rate_hz"] = SOURCE_HZ
     made["power_cuts"] = [*world.get("power_cuts", []), [seconds, 1]]
+    files = {}
+    if platform:
+        made["main"] = "as_port"
+        files["/as_port.py"] = AS_PORT.replace("PLATFORM", repr(platform)).encode()
     board = VirtualBoard(made, folder / "board")
-    board.install(config=config)
+    board.install(config=config, files=files)
     life = Life(board, seconds, recording)
 
     async def run():
@@ -147,6 +159,21 @@ def test_another_chip_and_light_sleep(tmp_path, driver):
     assert [found["session"]["planned"]["reason"] for found in life.found] == ["motion", "motion"], life.log
     counters = life.board.counters()
     assert counters["boots"] == 1 and counters["light_s"] > 30
+
+
+@pytest.mark.parametrize(
+    ("port", "platform", "sleep", "boots"), [("rp2", "rp2", "deep", 3), ("stm32", "pyboard", "light", 1)]
+)
+def test_other_ports_pins_end_a_sleep_by_their_edge(tmp_path, port, platform, sleep, boots):
+    """RP2 has no deep sleep: light sleep, and a reset when it ends. STM32's clock stands still meanwhile."""
+    pieces = [quiet(15, 1), shake(4, 2), quiet(25, 3), shake(3, 4), quiet(12, 5)]
+    life = live(tmp_path, config_for(sleep), pieces, platform, port=port)
+    check(life)
+    begins = [life.where(found["data"])[0] for found in life.found]
+    assert [15 < begins[0] < 15 + LATE_S, 44 < begins[1] < 44 + LATE_S] == [True, True] and len(begins) == 2
+    assert {found["session"]["planned"]["reason"] for found in life.found} == {"motion"}
+    assert life.board.counters()["boots"] == boots and life.board.counters()["light_s"] > 30
+    assert all(side["anchors"] for found in life.found for side in found["sidecars"])
 
 
 def test_the_share_of_recordings_at_random(tmp_path):

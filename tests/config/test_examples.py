@@ -14,7 +14,7 @@ CONFIGS = sorted(set(EXAMPLES.glob("*.json")) - {SECRETS})
 
 
 def test_there_are_examples():
-    assert {path.stem for path in CONFIGS} >= {"virtual", "gesture_imu", "sound_events", "machine_vibration"}
+    assert {path.stem for path in CONFIGS} >= {"virtual", "gesture_imu", "sound_events", "machine_vibration", "tool_use"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
