@@ -91,10 +91,23 @@ def _repairs(error: Error, filled: dict) -> Iterator[Repair]:
         yield from _longer(filled)
     elif path == "schedule":
         yield from _longer_pauses(filled)
+    elif path.startswith("schedule.") and (filled["schedule"].get("trigger") or {}).get("kind") == "motion":
+        yield from _watching(path, filled)
     elif path == "upload.backoff_max_s":
         yield {path: filled["upload"]["backoff_min_s"]}
     if key == "segment_frames" or path in ("storage", "storage.max_kb"):
         yield from _shorter(filled)
+
+
+def _watching(path: str, filled: dict) -> Iterator[Repair]:
+    """A board that sleeps until something moves, as its sensor can."""
+    if path == "schedule.sleep":
+        yield {path: "deep"}
+        yield {path: "light"}
+    elif path == "schedule.duration_s":
+        yield {path: None}
+    elif limits := CHIPS[filled["streams"][filled["schedule"]["trigger"]["stream"]]["driver"]].get("motion"):
+        yield {path: limits[path == "schedule.trigger.duration_s"]}
 
 
 def _stall_ms(filled: dict) -> int:

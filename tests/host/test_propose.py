@@ -74,3 +74,19 @@ def test_the_nearest(tmp_path):
     file.write_text(json.dumps(raw))
     found = {change.path: (change.was, change.value) for change in check.proposal(file, {})}
     assert found == {"streams.imu.rate_hz": (100, 104), "streams.mic.ring_blocks": (8, 30)}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "right"),
+    [
+        ("schedule.sleep", "none", "deep"),
+        ("schedule.trigger.threshold_g", 1.99, 1.96),
+        ("schedule.trigger.duration_s", 2, 0.12),
+        ("schedule.duration_s", 60, None),
+    ],
+)
+def test_a_board_that_motion_wakes(path, value, right):
+    raw = json.loads((EXAMPLES / "tool_use.json").read_text()) | {"network": {"wifi": []}, "upload": None}
+    put(raw, path, value)
+    (change,) = propose.propose(raw, judge)
+    assert (change.path, change.value) == (path, right)
