@@ -14,7 +14,8 @@ CONFIGS = sorted(set(EXAMPLES.glob("*.json")) - {SECRETS})
 
 
 def test_there_are_examples():
-    assert {path.stem for path in CONFIGS} >= {"virtual", "gesture_imu", "sound_events", "machine_vibration", "tool_use"}
+    wanted = {"virtual", "gesture_imu", "sound_events", "machine_vibration", "tool_use"}
+    assert {path.stem for path in CONFIGS} >= wanted
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
