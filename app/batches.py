@@ -112,10 +112,20 @@ class Batches:
         """Over the network: until all is shipped, or as soon as something has failed."""
         shipping = asyncio.create_task(self._drain())
         try:
-            self._shipped = await self._watch(shipping) or self._shipped
+            is_all = await self._watch(shipping)
         finally:
             await cancel(shipping)
+            self._tell_state()
             await self._shipper.close()
+        self._shipped = is_all or self._shipped  # only now: it ends the upload, and the goodbye must be out
+
+    def _tell_state(self):
+        """What a broker is to say of the board until the next upload."""
+        board = self._board
+        told = board.snapshot()
+        if board.state == "idle" and board.sleep != "none":
+            told["state"] = "sleeping"
+            self._shipper.report(told)
 
     async def _drain(self):
         """-> True when all is shipped, False when a bug got in the way: that is a failure like others."""

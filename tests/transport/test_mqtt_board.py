@@ -3,8 +3,13 @@
 import asyncio
 import json
 
+import aiomqtt
 import pytest
 
+from host import verify
+from host.collector import Collector
+from host.collector.mqtt import MqttFront
+from host.mqtt_broker import Broker
 from host.virtual import VirtualBoard
 from host.virtual.world import world_for
 from tests.app.test_flat_heap import EXAMPLE
@@ -65,6 +70,87 @@ def test_a_reboot_says_so_and_answers_first(tmp_path):
             collector.wait_for(lambda: collector.states[-1] == "restarting")
     assert collector.replies == [{"id": 1, "ok": True, "text": "the board starts anew"}]
     assert "offline" not in collector.states
+
+
+@needs_board
+@needs_broker
+@pytest.mark.parametrize("sleep", ["deep", "light"])
+def test_a_board_that_sleeps_says_so_and_the_broker_keeps_it(tmp_path, sleep):
+    """The goodbye is out before the radio is off: not the last will."""
+    board_libs("umqtt/robust")
+    with Mosquitto(tmp_path / "broker") as broker:
+        config = settings(broker.url, None)
+        config["schedule"] = {
+            "windows": [{"from": "00:00", "to": "24:00", "record_s": 6, "sleep_s": 54}], "sleep": sleep,
+        }  # fmt: skip
+        device = f"motelog/{config['device']}/"
+        world = world_for(config, clock="virtual") | {"rtc": 1_800_000_000, "reboots": True, "port": "esp32"}
+        board = VirtualBoard(world, tmp_path / "board")
+        board.install(config=config)
+        with PeerCollector(broker.port, device) as collector:
+            asyncio.run(asyncio.wait_for(until_asleep(board, 2), 60))
+            collector.wait_for(lambda: collector.states.count("sleeping") == 2)
+            assert collector.states[-1] == "sleeping" and "offline" not in collector.states
+            assert len([name for name in collector.stored if name.endswith("ledger.json")]) == 2
+        with PeerCollector(broker.port, device) as later:
+            later.wait_for(lambda: later.states == ["sleeping"])
+
+
+async def until_asleep(board, times):
+    await board.start()
+    try:
+        async for line in board.lines():
+            times -= line.startswith("@") and json.loads(line[1:])["state"] == "sleeping"
+            if not times:
+                return
+    finally:
+        await board.kill()
+
+
+@needs_board
+@needs_broker
+@pytest.mark.parametrize("method", ["stored", "deflated"])
+def test_small_segments_travel_in_bundles(tmp_path, method):
+    """Through the real collector: each member a file of its own, acknowledged together."""
+    board_libs("umqtt/robust")
+    board_libs("zipfile")
+    with Mosquitto(tmp_path / "broker") as broker:
+        config = settings(broker.url, 8)
+        config["upload"] |= {"bundle": method, "interval_s": 600}  # at the end, all at once
+        config["streams"] = {"imu": config["streams"]["imu"] | {"segment_frames": 64}}
+        board = VirtualBoard(world_for(config), tmp_path / "board")
+        board.install(config=config)
+        code, names = asyncio.run(collected(board, broker, tmp_path / "out", config["device"]))
+        assert code == 0, "\n".join(board.log)
+    assert board.status["upload"]["conflicts"] == board.status["upload"]["failures"] == 0
+    assert board.status["spool"]["pending_segments"] == 0
+    bundles = [name for name in names if "/bundle-imu-" in name]
+    assert bundles and len(names) == len(set(names)) < 10  # 16 segments went in these
+    report = verify.verify(tmp_path / "out")
+    assert report.ok and not report.findings and report.streams[0]["stored"] > 700
+    assert len(list((tmp_path / "out").rglob("imu-*.npy"))) > 10 and not list((tmp_path / "out").rglob("*.zip"))
+
+
+async def collected(board, broker, out, device):
+    """The board's program beside a collector. -> its exit code, names in the order in which they were sent."""
+    collector = Collector(out)
+    front = MqttFront(collector.ingest, Broker("127.0.0.1", broker.port))
+    collector.add_front(front)
+    await collector.start()
+    names = []
+    try:
+        while front.status()["state"] != "connected":
+            await asyncio.sleep(0.02)
+        async with aiomqtt.Client("127.0.0.1", broker.port) as watcher:
+            await watcher.subscribe(f"motelog/{device}/data", qos=1)
+            code = await run(board)
+            await watcher.publish(f"motelog/{device}/data", b"the end", qos=1)
+            async for message in watcher.messages:
+                if message.payload == b"the end":
+                    return code, names
+                names.append(json.loads(message.payload.split(b"\n", 1)[0])["name"])
+    finally:
+        await collector.stop()
 
 
 def reboot(collector):
