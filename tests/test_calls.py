@@ -183,7 +183,7 @@ def test_an_interrupted_command_leaves_nothing_behind(folder, tmp_path, words, n
         if "session 0" in line or '"url"' in line:
             break
     process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == (130 if words[0] == "demo" else 0), output
     assert "Traceback" not in output
     assert not list(temporary.iterdir())

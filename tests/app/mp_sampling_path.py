@@ -154,9 +154,12 @@ def test_the_tasks_that_wait_between_the_drains():
         tasks = [asyncio.create_task(make()), asyncio.create_task(bench.sampler.run())]
         await asyncio.sleep_ms(30)
         before = bench.recorder.frames()
+        turns = 0
         micropython.heap_lock()
         try:
-            await asyncio.sleep_ms(150)
+            while turns < 75:
+                await asyncio.sleep_ms(2)
+                turns += 1
         finally:
             micropython.heap_unlock()
         assert bench.recorder.frames() > before + 100 and bench.recorder.segments == 0

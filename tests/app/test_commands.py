@@ -183,7 +183,7 @@ def test_half_a_line_on_the_console_holds_up_nothing(tmp_path):
 
     async def limited():
         try:
-            return await asyncio.wait_for(run(), 60)
+            return await asyncio.wait_for(run(), 300)
         finally:
             await board.kill()
 

@@ -53,7 +53,7 @@ def run(made, off_s=None):
         finally:
             await made.kill()
 
-    return asyncio.run(asyncio.wait_for(main(), 60))
+    return asyncio.run(asyncio.wait_for(main(), 300))
 
 
 SLEEPS = """

@@ -49,7 +49,7 @@ async def record(folder: Path, ratio: float, int_pin: int | None, mic: bool) -> 
 )
 def test_frames_are_where_the_sensor_made_them(tmp_path, ratio, int_pin, mic):
     """Polled, with the interrupt, at a rate in step with the milliseconds, with the interrupt on a wrong pin."""
-    out = asyncio.run(asyncio.wait_for(record(tmp_path, ratio, int_pin, mic), 120))
+    out = asyncio.run(asyncio.wait_for(record(tmp_path, ratio, int_pin, mic), 600))
     [session] = Dataset(out).sessions
     imu = session.streams["imu"]
     period_us = TICKS_PER_FRAME * int(25e6 / ratio) / 1e6

@@ -62,7 +62,7 @@ def stored(board: VirtualBoard) -> tuple[dict, list[dict]]:
 @pytest.mark.parametrize("kind", ["level", "rms"])
 def test_every_event_with_its_time_before(tmp_path, kind):
     board, (recording, spans) = rig(tmp_path, shakes(6, 3), 8, kind, 0)
-    asyncio.run(talk(board, [], 120))
+    asyncio.run(talk(board, []))
     account, sidecars = stored(board)
     assert account["expected"] == account["stored"] + sum(account["lost"].values())
     assert set(account["lost"]) == {"sleep"} and account["stored"] < 0.7 * account["expected"]
@@ -82,7 +82,7 @@ def test_a_board_that_sleeps_between_windows_stays_awake_for_its_trigger(tmp_pat
     config["schedule"] |= {"duration_s": None, "windows": [window], "sleep": "light"}
     board.world["rtc"] = 1796083200  # midnight
     board.install(config=config)
-    said = asyncio.run(talk(board, [(lambda s: s.get("state") == "sleeping", "exit")], 60))
+    said = asyncio.run(talk(board, [(lambda s: s.get("state") == "sleeping", "exit")]))
     assert said[-1]["state"] == "done"
     account, _ = stored(board)
     assert account["expected"] == account["stored"] + sum(account["lost"].values())
@@ -90,7 +90,7 @@ def test_a_board_that_sleeps_between_windows_stays_awake_for_its_trigger(tmp_pat
 
 def test_the_share_of_pieces_without_an_event(tmp_path):
     board, _ = rig(tmp_path, shakes(12, 5), 45, "level", 0.5)
-    asyncio.run(talk(board, [], 240))
+    asyncio.run(talk(board, [], 600))
     account, sidecars = stored(board)
     assert account["expected"] == account["stored"] + sum(account["lost"].values())
     why = {sidecar["event"]["number"]: sidecar["event"]["why"] for sidecar in sidecars}

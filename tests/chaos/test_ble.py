@@ -91,7 +91,7 @@ async def over_the_air(rig: BleRig, folder: Path) -> dict[str, bytes]:
 
 
 def run(scenario) -> None:
-    asyncio.run(asyncio.wait_for(scenario, 100))
+    asyncio.run(asyncio.wait_for(scenario, 300))
 
 
 def with_ledger(expected: dict[str, bytes], out: Path) -> dict[str, bytes]:

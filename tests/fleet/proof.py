@@ -68,7 +68,7 @@ class Worker:
         self.cpu_s += _cpu_s(self._process.pid) - self._before_s
 
     def _wait(self) -> str:
-        return self._process.communicate(timeout=30)[0]
+        return self._process.communicate(timeout=120)[0]
 
 
 def _cpu_s(pid: int) -> float:

@@ -50,7 +50,7 @@ async def record(folder: Path, port: int) -> tuple[dict, dict, VirtualBoard]:
 def test_a_recording_arrives_over_mqtt_and_verifies(tmp_path):
     (tmp_path / "broker").mkdir()
     with mosquitto.Mosquitto(tmp_path / "broker") as broker:
-        said, status, board = asyncio.run(asyncio.wait_for(record(tmp_path, broker.port), 90))
+        said, status, board = asyncio.run(asyncio.wait_for(record(tmp_path, broker.port), 300))
     assert said["ok"] is True, said
     (device,) = status["devices"].values()
     assert device["via"]["mqtt"]["stored"] == device["stored"] > 8 and device["refused"] == 0

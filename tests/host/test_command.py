@@ -39,7 +39,7 @@ def answered(broker, reply, timeout_s=5.0) -> tuple[dict, list[dict]]:
             finally:
                 task.cancel()
 
-    return asyncio.run(asyncio.wait_for(body(), 20)), got
+    return asyncio.run(asyncio.wait_for(body(), 120)), got
 
 
 def test_the_line_arrives_and_the_answer_comes_back(broker):

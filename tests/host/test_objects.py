@@ -72,7 +72,7 @@ def with_workers(url: str, test, number=1, **options):
                 await peer.client.close()
                 await peer.collector.stop()
 
-    return asyncio.run(asyncio.wait_for(body(), 60))
+    return asyncio.run(asyncio.wait_for(body(), 300))
 
 
 def test_a_session_arrives_and_its_copy_verifies(tmp_path, url):
@@ -191,7 +191,7 @@ async def location(peer) -> str:
     """Where a PUT of DATA is sent to."""
     reader, writer = await asyncio.open_connection("127.0.0.1", peer.port)
     writer.write(expect())
-    answer = (await asyncio.wait_for(reader.read(), 5)).decode()
+    answer = (await asyncio.wait_for(reader.read(), 60)).decode()
     writer.close()
     assert answer.startswith("HTTP/1.1 307 ")
     return next(line.partition(" ")[2] for line in answer.splitlines() if line.startswith("Location: "))
@@ -240,7 +240,7 @@ def test_who_does_not_ask_first_is_sent_elsewhere_behind_its_body(s3_url):
         reader, writer = await asyncio.open_connection("127.0.0.1", peer.port)
         for _ in range(2):  # the connection lives on
             writer.write(head() + DATA)
-            assert b" 307 " in await asyncio.wait_for(reader.readline(), 5)
+            assert b" 307 " in await asyncio.wait_for(reader.readline(), 60)
             await reader.readuntil(b"PUT it there\n")
         writer.close()
         assert objects(peer.collector.store) == {}

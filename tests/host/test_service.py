@@ -21,7 +21,7 @@ def manager(tmp_path, monkeypatch):
     """systemd's end of the socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.bind(str(tmp_path / "notify"))
-        end.settimeout(20)
+        end.settimeout(120)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         yield end
 
@@ -41,7 +41,7 @@ def test_collect_says_ready_lives_and_says_stopping(manager, tmp_path):
         while (said := manager.recv(1000)) == b"WATCHDOG=1":
             pass
         assert said == b"STOPPING=1"
-        output = process.communicate(timeout=20)[0]
+        output = process.communicate(timeout=120)[0]
     finally:
         process.kill()
     assert process.returncode == 0

@@ -33,7 +33,7 @@ def recorded(tmp_path_factory):
 
     async def record():
         await board.start()
-        return await asyncio.wait_for(board.wait(), 120)
+        return await asyncio.wait_for(board.wait(), 300)
 
     assert asyncio.run(record()) == 0
     return workdir / "flash.bin"
@@ -238,7 +238,7 @@ def impatient(tmp_path, monkeypatch, silence_ms: int) -> None:
 
 
 def begins_anew(console) -> None:
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 120
     while b"begins anew" not in console.seen:
         assert time.monotonic() < give_up
         time.sleep(0.02)

@@ -55,7 +55,7 @@ def boots(workdir) -> int:
 
 def told_by(console) -> int:
     """-> the version that the board says it has; it is whole."""
-    for _ in range(500):
+    for _ in range(6000):
         if found := re.search(rb"@({.*})", bytes(console.seen)):
             break
         wire.time.sleep(0.02)

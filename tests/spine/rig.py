@@ -18,7 +18,7 @@ from host import certs, demo_plan
 from host.virtual import VirtualBoard
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_S = 180
+TIMEOUT_S = 600
 
 
 def deploy(*words: object, **keywords) -> subprocess.CompletedProcess:
@@ -144,7 +144,7 @@ class CollectorProcess:
     def stop(self) -> dict:
         """As with Ctrl-C. -> its last status"""
         self.signal(signal.SIGINT)
-        output, _ = self._process.communicate(timeout=20)
+        output, _ = self._process.communicate(timeout=120)
         assert self._process.returncode == 0
         return json.loads(output)
 

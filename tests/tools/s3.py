@@ -36,7 +36,7 @@ class S3:
             "AWS_ENDPOINT": self.endpoint,
         }  # fmt: skip
         request = urllib.request.Request(f"{self.endpoint}/{BUCKET}", method="PUT")
-        urllib.request.urlopen(request, timeout=30).close()
+        urllib.request.urlopen(request, timeout=120).close()
         return self
 
     def url(self, prefix: str) -> str:

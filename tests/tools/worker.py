@@ -36,7 +36,7 @@ class BoardWorker:
 
     def _end(self) -> str:
         """End the process; what it had still to say."""
-        said, _ = self._process.communicate(timeout=10)
+        said, _ = self._process.communicate(timeout=60)
         self._process = None
         return said
 

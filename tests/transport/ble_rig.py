@@ -61,7 +61,7 @@ class BleRig:
         async for _ in self.board.lines():
             pass
 
-    async def until(self, true, timeout_s: float = 20) -> dict:
+    async def until(self, true, timeout_s: float = 120) -> dict:
         """Wait for a status line that is as wanted. -> it"""
         try:
             async with asyncio.timeout(timeout_s):

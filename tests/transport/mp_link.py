@@ -37,13 +37,16 @@ def local(port):
     return socket.getaddrinfo("127.0.0.1", port)[0][-1]
 
 
-def listener():
-    """-> a listening socket and its address; searches a free port, as MicroPython cannot tell which one it got."""
-    for port in range(20000, 60000, 7):
+def listener(listens=True):
+    """-> a listening socket (or one that only keeps others from its port) and its address; searches a free port, as
+    MicroPython cannot tell which one it got.
+    """
+    for port in range(20000 + ticks_ms() % 9000, 32768, 7):
         sock = socket.socket()
         try:
             sock.bind(local(port))
-            sock.listen(5)
+            if listens:
+                sock.listen(5)
             return sock, local(port)
         except OSError:
             sock.close()
@@ -60,9 +63,8 @@ async def failing(connection):
 
 
 def test_next_address_after_a_failure_and_no_second_look_up():
-    closed, closed_address = listener()
+    closed, closed_address = listener(False)
     server, address = listener()
-    closed.close()
     names = Names(closed_address, address)
     connection = link.Link("collector.example", 1, None, 1000)
 
@@ -79,6 +81,7 @@ def test_next_address_after_a_failure_and_no_second_look_up():
         assert names.asked == 2  # none was left: the host may have moved
 
     with_names(names, main)
+    closed.close()
     assert connection.opened == 3
 
 
@@ -94,18 +97,18 @@ def test_unknown_name():
 
 def test_only_the_time_of_the_wait_counts():
     server, address = listener()
-    connection = link.Link("collector.example", 1, None, 50)
+    connection = link.Link("collector.example", 1, None, 400)
 
     async def main():
         await connection.open()
-        await asyncio.sleep_ms(100)  # idle longer than the time-out
+        await asyncio.sleep_ms(800)  # idle longer than the time-out
         connection.arm()
         assert await connection.send(b"hello") == 5
         connection.arm()
         try:
             await connection.receive()
         except TransportError as error:
-            assert "the server's answer took longer than 50 ms" in error.message
+            assert "the server's answer took longer than 400 ms" in error.message
         else:
             raise AssertionError("no time-out")
 
@@ -199,7 +202,7 @@ def test_an_answer_is_noticed_at_once():
                 await asyncio.sleep_ms(1)
             late_ms += ticks_diff(waits[-1], start)
         await task
-        assert late_ms < 100, late_ms  # a tenth of what the ticks alone would take
+        assert late_ms < 600, late_ms  # the ticks alone would take 1000
         connection.close()
         other.close()
 

@@ -60,7 +60,7 @@ class Nginx:
 
     def __enter__(self) -> "Nginx":
         self._process = subprocess.Popen([find(), "-c", str(self._config), "-e", "stderr"], stderr=subprocess.PIPE)
-        for _ in range(200):
+        for _ in range(3000):
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return self
@@ -72,7 +72,7 @@ class Nginx:
 
     def __exit__(self, *_) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         self._process.stderr.close()
 
     def stored(self) -> dict[str, bytes]:

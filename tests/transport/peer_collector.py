@@ -30,14 +30,14 @@ class PeerCollector:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(120)
         return self
 
     def __exit__(self, *exception):
         self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join()
 
-    def wait_for(self, condition, seconds=20):
+    def wait_for(self, condition, seconds=120):
         """Until `condition()` holds; it is looked at after each message."""
         with self._news:
             assert self._news.wait_for(condition, seconds), (self.states, self.replies, self.count)
@@ -45,7 +45,7 @@ class PeerCollector:
     def command(self, payload: bytes, **options):
         """Publish a command."""
         call = self._client.publish(self._device + "command", payload, qos=1, **options)
-        asyncio.run_coroutine_threadsafe(call, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(call, self._loop).result(60)
 
     async def _run(self):
         self._loop = asyncio.get_running_loop()

@@ -31,12 +31,12 @@ NAME = "wrist-01"
 
 
 def client(rig: BleRig, mtu: int = 247) -> SMPClient:
-    return SMPClient(SMPBumbleTransport(hci=rig.hci, preferred_mtu=mtu), NAME, timeout_s=10)
+    return SMPClient(SMPBumbleTransport(hci=rig.hci, preferred_mtu=mtu), NAME, timeout_s=60)
 
 
 def patient(rig: BleRig) -> SMPClient:
     """For links that break: bumble alone waits 30 s for what a broken one owes it."""
-    return SMPClient(BumbleRadio(rig.hci).transport(), NAME, timeout_s=10)
+    return SMPClient(BumbleRadio(rig.hci).transport(), NAME, timeout_s=60)
 
 
 async def index(smp: SMPClient) -> dict[str, tuple[int, str]]:
@@ -155,7 +155,7 @@ def test_pairing_when_it_is_asked_for(tmp_path):
                 hci=rig.hci, keystore=InMemory(), settle_s=0.1,
                 pair_on_connect=PairingDelegate(PairingDelegate.NO_OUTPUT_NO_INPUT),
             )  # fmt: skip
-            async with SMPClient(pairing, NAME, timeout_s=10) as smp:
+            async with SMPClient(pairing, NAME, timeout_s=60) as smp:
                 assert success(await smp.request(EchoWrite(d="x")))
 
     asyncio.run(scenario())

@@ -27,7 +27,7 @@ async def smpmgr(rig: BleRig, *words: str) -> tuple[int, str]:
         cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), 90)
+        said, _ = await asyncio.wait_for(process.communicate(), 300)
     except TimeoutError:
         process.kill()
         raise
@@ -88,11 +88,11 @@ def test_a_cut_is_told_at_once_and_the_next_connection_serves(tmp_path, monkeypa
             radio = BleakRadio()
             rig.air.cut_after(pdus)
             with pytest.raises(LinkError):
-                async with asyncio.timeout(15), Board(radio.transport(), rig.address) as board:
+                async with asyncio.timeout(90), Board(radio.transport(), rig.address) as board:
                     (_, segment, *_), _ = await board.waiting(0)
                     await board.download(segment.files[0][0], segment.files[0][1], tmp_path / "part", [].append)
             assert not rig.air.is_to_cut
-            async with asyncio.timeout(15), Board(radio.transport(), NAME) as board:
+            async with asyncio.timeout(90), Board(radio.transport(), NAME) as board:
                 (_, segment, *_), _ = await board.waiting(0)
                 remote, size, sha256 = segment.files[0]
                 data = await board.download(remote, size, tmp_path / "part", [].append)

@@ -163,6 +163,6 @@ async def run(board, meanwhile=None):
     try:
         if meanwhile:
             await asyncio.to_thread(meanwhile)
-        return await asyncio.wait_for(board.wait(), 60)
+        return await asyncio.wait_for(board.wait(), 300)
     finally:
         await board.kill()

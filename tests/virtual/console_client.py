@@ -30,7 +30,7 @@ def powered(workdir: Path, micropython: Path | None = None, **world):
         yield console
     finally:
         console.end()
-        thread.join(20)
+        thread.join(120)
 
 
 @contextlib.contextmanager
@@ -49,7 +49,7 @@ def mpremote(port: str, *words: str, cwd: Path) -> str:
     """What the unmodified program prints; a failure is an AssertionError with all of it."""
     done = subprocess.run(
         [sys.executable, "-m", "mpremote", "connect", port, *words],
-        cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=os.environ,
+        cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, env=os.environ,
     )
     assert done.returncode == 0, f"mpremote {json.dumps(words)}: {done.stdout}{done.stderr}"
     return done.stdout

@@ -23,12 +23,12 @@ def board(workdir: Path, program: str, **world) -> VirtualBoard:
     return made
 
 
-def run(workdir: Path, program: str, timeout_s: float = 30, **world) -> tuple[int, list[str]]:
+def run(workdir: Path, program: str, timeout_s: float = 300, **world) -> tuple[int, list[str]]:
     """-> exit code and the lines that the program printed."""
     return asyncio.run(start(board(workdir, program, **world), timeout_s))
 
 
-async def start(made: VirtualBoard, timeout_s: float = 30) -> tuple[int, list[str]]:
+async def start(made: VirtualBoard, timeout_s: float = 300) -> tuple[int, list[str]]:
     """Start a board and wait for its end."""
 
     async def all_lines():

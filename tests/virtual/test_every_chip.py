@@ -59,7 +59,7 @@ def run(board: VirtualBoard) -> int:
         finally:
             await board.kill()
 
-    return asyncio.run(asyncio.wait_for(record(), 60))
+    return asyncio.run(asyncio.wait_for(record(), 300))
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)

@@ -32,7 +32,7 @@ def test_a_recording_of_a_file_of_the_host(tmp_path):
         await board.start()
         return await board.wait()
 
-    assert asyncio.run(asyncio.wait_for(record(), 60)) == 0, board.log
+    assert asyncio.run(asyncio.wait_for(record(), 300)) == 0, board.log
     files = {name.rsplit("/", 1)[-1]: data for name, data in board.files().items() if name.startswith("/data")}
     parts = [wave.open(io.BytesIO(files[name])) for name in sorted(files) if name.endswith(".wav")]
     stored = np.frombuffer(b"".join(part.readframes(part.getnframes()) for part in parts), "<i2")
