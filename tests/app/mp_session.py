@@ -74,7 +74,7 @@ class Stream:
     def __init__(self, name, clock):
         self.name = name
         self.driver = Driver()
-        self.ring = BlockRing(4 * BLOCK, 16)
+        self.ring = BlockRing(4 * BLOCK, 128)  # 1 s: the machine may be busy
         self.sampler = Sampler(self.driver, self.ring, clock, BLOCK)
         self.info = StreamInfo(name, "npy", ("a", "b"), ("g", "g"), (1, 1), RATE_HZ, 500)
 
