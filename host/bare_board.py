@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from host.board_files import ROOT
-from host.push.plan import MAIN, wanted_files
+from host.push.plan import CODE, MAIN, beyond_rom, sha256, wanted_files
+from host.romfs import image as rom_image
 from host.virtual import VirtualBoard, image
 from host.virtual.compiler import architecture, compile_files
 from host.virtual.world import files_for, world_for
 
 BENCH = ROOT / "tests" / "bench"
-HEAP_KB = 384
+HEAP_KB = 700
 FLASH_KB = 4096
 _NAMES = re.compile(r"qstr pool: .*n_total_bytes=(\d+)")
 
@@ -39,10 +40,11 @@ class Said:
 
 async def run(
     config: dict, micropython: Path, work: Path, *, main: str = "app.main", files: dict[str, bytes] | None = None,
-    heap_kb: int = HEAP_KB, seconds: float | None = None, timeout_s: float = 60,
+    seconds: float | None = None, timeout_s: float = 60, romfs: bool = False,
 ) -> Said:
     """Boots a board with that configuration; `main`: the module whose `run()` is its program, told `exit` as soon as it
-    has recorded for `seconds`. RuntimeError: what it said, when it did not get so far.
+    has recorded for `seconds`; `romfs`: the code is in a read-only partition (which here is a part of the heap, in use
+    before the program). RuntimeError: what it said, when it did not get so far.
     """
     pipes = {"requests": str(work / "requests"), "answers": str(work / "answers")}
     for path in pipes.values():
@@ -55,17 +57,20 @@ async def run(
     content.pop(MAIN)
     board = work / "board"
     board.mkdir()
+    if romfs:
+        content = beyond_rom(content, sha256(content[CODE]))
+        (board / "romfs.img").write_bytes(rom_image(architecture(micropython)))
     image.write_tree(board / "flash.bin", content, size_kb=FLASH_KB)
     await hardware.start()
     try:
-        return await _run(micropython, board, pipes, heap_kb, main, seconds, timeout_s)
+        return await _run(micropython, board, pipes, main, seconds, timeout_s)
     finally:
         await hardware.kill()
 
 
 async def _run(
-    micropython: Path, board: Path, pipes: dict, heap_kb: int, main: str, seconds: float | None, timeout_s: float,
-) -> Said:  # fmt: skip
+    micropython: Path, board: Path, pipes: dict, main: str, seconds: float | None, timeout_s: float
+) -> Said:
     port = board / "bare"
     port.mkdir(exist_ok=True)
     sources = {path.name: path for path in (BENCH / "bare").glob("*.py")}
@@ -75,8 +80,11 @@ async def _run(
         "MICROPYPATH": f"{port}:.frozen", "MOTELOG_IMAGE": str(board / "flash.bin"), "MOTELOG_MAIN": main,
         "MOTELOG_REQUESTS": pipes["requests"], "MOTELOG_ANSWERS": pipes["answers"],
     }  # fmt: skip
+    rom = board / "romfs.img"
+    if rom.exists():
+        environment["MOTELOG_ROMFS"] = str(rom)
     process = await asyncio.create_subprocess_exec(
-        str(micropython), "-X", f"heapsize={heap_kb}K", "-c", "import start; start.run()",
+        str(micropython), "-X", f"heapsize={HEAP_KB}K", "-c", "import start; start.run()",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         cwd=board, env=environment, limit=1 << 20, start_new_session=True,
     )  # fmt: skip

@@ -37,20 +37,20 @@ def purposes(config: dict, micropython: Path) -> dict:
     return {"table": found["table"], "boot": found["boot"] - said.before}
 
 
-def totals(config: dict, micropython: Path) -> dict:
+def totals(config: dict, micropython: Path, romfs: bool = False) -> dict:
     """-> {"recording", "uploading" (None: it does not), "names"} in bytes: what the application has on the heap, its
     garbage collected, after start while it records, and at most while it ships to a server that takes its time, by HTTP
-    without TLS; and how much of both are interned names.
+    without TLS; and how much of both are interned names. `romfs`: with its code in a read-only partition.
     """
-    return asyncio.run(_totals(config, micropython))
+    return asyncio.run(_totals(config, micropython, romfs))
 
 
-async def _totals(config: dict, micropython: Path) -> dict:
+async def _totals(config: dict, micropython: Path, romfs: bool) -> dict:
     with tempfile.TemporaryDirectory(prefix="motelog-ram-") as work:
         server = SlowServer()
         settings = _pointed(config, f"http://127.0.0.1:{await server.start()}")
         try:
-            said = await bare_board.run(settings, micropython, Path(work), seconds=SECONDS)
+            said = await bare_board.run(settings, micropython, Path(work), seconds=SECONDS, romfs=romfs)
         finally:
             server.stop()
     used: dict[bool, list[int]] = {True: [], False: []}
@@ -118,6 +118,7 @@ TOTALS = {
     "uploading": "in all, while it uploads (without TLS's own)",
     "boot": "in all, while the configuration is checked",
 }
+ROMFS = {"romfs": "while it records, code in ROMFS"}
 
 
 def measure() -> dict:
@@ -128,16 +129,18 @@ def measure() -> dict:
         if "secrets" not in path.name:
             config = load(path)
             found[path.stem] = totals(config, micropython) | {"boot": purposes(config, micropython)["boot"]}
+            found[path.stem]["romfs"] = totals(config, micropython, romfs=True)["recording"]
     return {"width": width, "heap": found}
 
 
 def show(found: dict) -> None:
     """Print what `measure` found."""
     shown = Table(title=f"Bytes of heap that the application takes, {found['width']}")
-    for heading in ("configuration", *TOTALS.values()):
+    columns = TOTALS | ROMFS
+    for heading in ("configuration", *columns.values()):
         shown.add_column(heading, justify="left" if heading == "configuration" else "right")
     for name, one in found["heap"].items():
-        shown.add_row(name, *("-" if one[key] is None else f"{one[key]:,}" for key in TOTALS))
+        shown.add_row(name, *("-" if one[key] is None else f"{one[key]:,}" for key in columns))
     Console().print(shown)
 
 

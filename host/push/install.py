@@ -110,6 +110,7 @@ def _install(wire: Wire, facts: onboard.Facts, config: dict, order: Order, steps
     beside, absent = plan.files_beside(config, order.folder)
     steps.say("compiling")
     wanted = plan.wanted_files(config, order.secrets, facts.arch) | beside
+    wanted = plan.beyond_rom(wanted, onboard.hashes(wire, [plan.ROM_CODE]).get(plan.ROM_CODE))
     stub = plan.STUB.read_text()
     if not order.dry_run:
         _try(wire, onboard.complete, stub)  # an earlier push that was cut off after its switch

@@ -15,6 +15,7 @@ from host.virtual.compiler import compile_for, compile_shrunk
 MAIN = "/main.py"
 MANIFEST = f"{STAGE}/manifest"
 CODE = "/code.sha256"
+ROM_CODE = "/rom/code.sha256"  # of the code in the board's read-only partition (host/romfs.py)
 STUB = Path(__file__).with_name("board_main.py")
 _INSTALLED_BY_HAND = ("/config.json", "/secrets.json", CODE)
 
@@ -39,6 +40,13 @@ def wanted_files(config: dict, secrets: bytes | None, arch: str | None) -> dict[
         content[f"/{SECRETS}"] = secrets
     content[MAIN] = STUB.read_bytes()
     return content
+
+
+def beyond_rom(wanted: dict[str, bytes], rom_sha256: str | None) -> dict[str, bytes]:
+    """What is not in the board's read-only partition. `rom_sha256`: of its `ROM_CODE`, None when there is none."""
+    if rom_sha256 != sha256(wanted[CODE]):
+        return wanted
+    return {path: content for path, content in wanted.items() if path.split("/")[1] not in PACKAGES}
 
 
 @functools.lru_cache(4)

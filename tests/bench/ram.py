@@ -73,7 +73,7 @@ def run():
     configuration = network = parts = build = stream = None
 
     async def session():
-        board.begin_session(by_hand=False)
+        board.begin_session(False)
         table.enter("session")
         await board.session.end("stop")
 

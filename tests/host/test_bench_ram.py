@@ -9,8 +9,9 @@ from tests.spine import rig
 from tests.tools.micropython import HOW_TO_GET, WIDTHS, interpreter
 
 GESTURE = bench_ram.EXAMPLES / "gesture_imu.json"
-RECORDING = 105 * 1024
-UPLOADING = 125 * 1024
+RECORDING = 106 * 1024
+UPLOADING = 126 * 1024
+FROM_ROM = 68 * 1024
 
 
 def micropython(width):
@@ -26,6 +27,11 @@ def test_the_gesture_example_on_a_microcontroller():
     assert 60 * 1024 < found["recording"] < RECORDING, found
     assert found["recording"] + 10 * 1024 < found["uploading"] < UPLOADING, found
     assert found["names"] < 18 * 1024, found
+
+
+def test_code_in_a_read_only_partition():
+    found = bench_ram.totals(bench_ram.load(GESTURE), micropython("32-bit"), romfs=True)
+    assert 40 * 1024 < found["recording"] < FROM_ROM, found
 
 
 @pytest.mark.parametrize("width", WIDTHS)

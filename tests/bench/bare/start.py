@@ -49,10 +49,14 @@ class Disk:
 def run():
     machine.requests = open(os.getenv("MOTELOG_REQUESTS"), "wb")
     machine.answers = open(os.getenv("MOTELOG_ANSWERS"), "rb")
+    image = os.getenv("MOTELOG_ROMFS")
+    rom = open(image, "rb").read() if image else None
     filesystem = vfs.VfsLfs2(Disk(os.getenv("MOTELOG_IMAGE")))
     vfs.umount("/")
     vfs.mount(filesystem, "/")
-    sys.path[:] = ["", ".frozen", "/lib"]
+    sys.path[:] = ["", ".frozen", "/lib", "/rom"]
+    if rom:
+        vfs.mount(vfs.VfsRom(rom), "/rom")
     micropython.qstr_info()
     gc.collect()
     print("@" + json.dumps({"before": gc.mem_alloc(), "heap": gc.mem_alloc() + gc.mem_free()}))
