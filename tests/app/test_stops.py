@@ -114,3 +114,41 @@ def test_a_command_that_comes_again_and_again_is_no_boot_loop(tmp_path):
         assert "recording" in {status.get("state") for status in said}
     (files, *_) = sessions(board.files()).values()
     assert json.loads(files["ledger.json"])["reason"] == "reboot"
+
+
+def test_a_minute_makes_a_start_a_good_one(tmp_path):
+    board = make(tmp_path, motion_only())
+    asyncio.run(talk(board, [(recording(3), lambda: board._process.kill())]))
+    assert json.loads(board.files()["/boots.json"])["count"] == 1
+    asyncio.run(talk(board, [(recording(62), lambda: board._process.kill())]))
+    assert json.loads(board.files()["/boots.json"])["count"] == 0
+
+
+BUG = b"""
+import patient
+from app import main
+
+def run():
+    def broken(board):
+        raise ValueError("a bug of ours")
+
+    main._run = broken
+    return patient.run()
+"""
+
+
+def test_a_bug_starts_the_board_anew_and_is_told(tmp_path):
+    board = make(tmp_path, motion_only(), files={"/bug.py": BUG})
+    installed = board.environment
+
+    def environment(**how):
+        board.world["main"] = "bug"
+        return installed(**how)
+
+    board.environment = environment
+    for _ in range(10):
+        asyncio.run(talk(board, []))
+        assert asyncio.run(board.wait()) == 70, "machine.reset()"
+    assert json.loads(board.files()["/boots.json"]) == {"count": 10, "why": "ValueError: a bug of ours"}
+    said = asyncio.run(talk(board, [(state("safe"), "exit")]))
+    assert any("a bug of ours" in line for line in board.log), said
