@@ -30,7 +30,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--campaign", action="store_true",
         help="cut the power at every flash operation of a recording, not only at a sample of them (about a quarter of "
-        "an hour on two cores)",
+        "an hour on two cores), and simulate 30 days of a board that sleeps (another half an hour)",
     )
     parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="handed to pytest, e.g. `-- -k ring -x`")
 

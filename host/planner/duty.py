@@ -165,6 +165,7 @@ def _uploads(config: dict, recordings: float, bytes_each: float) -> tuple[float,
         return (recordings, False) if sleeps else (1.0, True)  # one connection, kept
     per_day = bytes_each * recordings / 1024
     by_size = per_day / batch_kb if batch_kb else 0.0
-    by_age = DAY_S / latency_s if latency_s else 0.0
+    pause_s = DAY_S / recordings / 2 if sleeps else 0.0  # until there is something new that waits, on the average
+    by_age = DAY_S / (latency_s + pause_s) if latency_s else 0.0
     wanted = max(by_size, by_age) if batch_kb and latency_s else by_size or by_age
     return (min(wanted, recordings) if sleeps else wanted), False

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.sleep import days
+from tests.sleep import days, test_forecast
 from tests.spine import rig
 
 WHOLE = bool(os.environ.get("MOTELOG_CAMPAIGN"))
@@ -69,6 +69,8 @@ def test_every_planned_recording_exists_on_the_grid(tmp_path, ppm, hours):
     assert 0 < counters["radio_s"] < hours / 2 * 30
     _, newest = max(run.sessions().items())
     assert newest["clock_fixes"][0][2] < HOUR * 100, "the error of the RTC was measured"
+    if hours > 24:
+        test_forecast.check(test_forecast.forecast_and_count(run))
 
 
 READ_S = 25e-6
