@@ -44,7 +44,7 @@ def wanted_files(config: dict, secrets: bytes | None, arch: str | None) -> dict[
 
 def beyond_rom(wanted: dict[str, bytes], rom_sha256: str | None) -> dict[str, bytes]:
     """What is not in the board's read-only partition. `rom_sha256`: of its `ROM_CODE`, None when there is none."""
-    if rom_sha256 != sha256(wanted[CODE]):
+    if rom_sha256 is None or rom_sha256 != sha256(wanted[CODE]):
         return wanted
     return {path: content for path, content in wanted.items() if path.split("/")[1] not in PACKAGES}
 
