@@ -77,7 +77,7 @@ def record(folder: Path, recording: np.ndarray, kind: str, threshold: float, sha
 
 
 @pytest.mark.parametrize(
-    ("kind", "threshold", "seed"), [("level", 0.15, 1), ("rms", 0.08, 2)]
+    ("kind", "threshold", "seed"), [("level", 0.15, 1), pytest.param("rms", 0.08, 2, marks=pytest.mark.slow)]
 )
 def test_every_movement_is_stored_with_the_second_before_it(tmp_path, kind, threshold, seed):
     share = 0.3

@@ -74,9 +74,9 @@ def test_every_planned_recording_exists_on_the_grid(tmp_path, ppm, hours):
 
 
 READ_S = 25e-6
-"""What one read of up to 128 bytes takes on an ESP32's flash: about 20 us for 4 bytes, 10 us for 64 more, by the least
-speeds that ESP-IDF's own tests accept (components/idf_test, idf_performance_target.h: LEGACY_RD_4B, LEGACY_RD_2KB). The
-virtual flash counts reads, but they take no time."""
+"""What one read of up to 128 bytes takes, an estimate: about 20 us for 4 bytes, 10 us for 64 more, by the least speeds
+that ESP-IDF's own tests accept on chips of its family (components/idf_test, idf_performance_target.h: LEGACY_RD_4B,
+LEGACY_RD_2KB). The virtual flash counts reads, but they take no time."""
 
 
 def work_s(run: days.Days) -> float:

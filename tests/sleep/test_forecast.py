@@ -61,7 +61,7 @@ SLOW = pytest.mark.slow
     ("hours", "rate_hz", "record_s", "sleep_s", "upload_every_s", "segment_frames"),
     [
         (2, 26, 60, 540, 3000, 8192),
-        (2, 12.5, 30, 570, 3600, 8192),
+        pytest.param(2, 12.5, 30, 570, 3600, 8192, marks=SLOW),
         (1, 52, 10, 110, 900, 512),
         pytest.param(2, 52, 120, 480, 3600, 2048, marks=SLOW),
         pytest.param(2, 104, 30, 270, 1800, 8192, marks=SLOW),
