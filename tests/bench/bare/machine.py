@@ -64,6 +64,9 @@ class Pin:
     def __call__(self, value):
         _ask(0x6F, self._id, 0, 0, value, None, None)
 
+    def value(self):
+        return 1  # of a sensor that watches: something moves
+
     def irq(self, handler, trigger, hard=False):
         self._handler = handler
 
