@@ -137,8 +137,9 @@ class Power:
         except (ImportError, AttributeError, OSError):
             pass
 
-    async def sleep(self, seconds, *, deep=False, pins=()):
-        """Sleep so long, or until a pin is high. `pins`: [(pin number, its meaning, for `reason`)].
+    async def sleep(self, seconds, *, deep=False, pins=(), leave=None):
+        """Sleep so long, or until a pin is high. `pins`: [(pin number, its meaning, for `reason`)]. `leave(state())` is
+        called just before the program ends for deep sleep, for what `left` is to tell the next start.
 
         Light sleep stops all tasks meanwhile, the recording clock goes on; -> us slept. Deep sleep does not return: the
         program starts anew. Where a port lacks one of them, what comes next to it takes its place.
@@ -147,7 +148,7 @@ class Power:
         self._wake_on([number for number, _ in pins])
         us = int(seconds * 1000000)
         if deep:
-            await self._deep(us, pins)
+            await self._deep(us, pins, leave or (lambda state: None))
         slept_us = await self._light(us)
         if pins:
             self._wake_on(())
@@ -188,7 +189,7 @@ class Power:
                 await asyncio.sleep_ms(ms)
             now = self._clock.t_us()
 
-    async def _deep(self, us, pins):
+    async def _deep(self, us, pins, leave):
         """Returns only where there is no deep sleep, or where it would be too short."""
         port = self._port
         if port["deep"] is None:
@@ -203,6 +204,7 @@ class Power:
         self.radio(False)
         asleep = self._kept["asleep"] = {"pins": [meaning for _, meaning in pins], "why": "deepsleep", "utc": None}
         if port["deep"] == "off":
+            leave(self.state())
             self.keep()
             self.feed()
             machine.deepsleep(ms)
@@ -212,6 +214,7 @@ class Power:
             for number, meaning in pins:
                 if machine.Pin(number, machine.Pin.IN).value():
                     asleep["why"] = meaning
+        leave(self.state())
         asleep["utc"] = self._utc.now()
         self.keep()
         machine.reset()

@@ -58,8 +58,11 @@ async def sleep_if_idle(board):
 
 
 async def _sleep(board, seconds, pins=()):
-    """The spool's numbers outlive deep sleep, so that waking costs the same however much waits."""
-    state = board.power.state()
-    state["spool"] = board.spool.kept()
-    await board.power.sleep(seconds, deep=board.sleep == "deep", pins=pins)
-    state.pop("spool", None)
+    """The spool's numbers outlive deep sleep, so that waking costs the same however much waits. They are taken at the
+    last moment: where light sleep takes its place, tasks go on between its pieces.
+    """
+
+    def leave(state):
+        state["spool"] = board.spool.kept()
+
+    await board.power.sleep(seconds, deep=board.sleep == "deep", pins=pins, leave=leave)

@@ -1,8 +1,10 @@
 """Small-file work of the spool: JSON that is there whole or not at all, directories read without listing them."""
 
 import errno
+import hashlib
 import json
 import os
+from binascii import hexlify
 
 TMP = ".tmp"
 MAX_JSON_BYTES = 32768
@@ -125,3 +127,16 @@ def replace_json(path, value):
     n_bytes = write_json(path + TMP, value)
     os.rename(path + TMP, path)
     return n_bytes
+
+
+def measured(path):
+    """-> (length, SHA-256 in hex) of a file."""
+    digest = hashlib.sha256()
+    n_bytes = 0
+    with open(path, "rb") as file:
+        data = file.read(1024)
+        while data:
+            digest.update(data)
+            n_bytes += len(data)
+            data = file.read(1024)
+    return n_bytes, hexlify(digest.digest()).decode()

@@ -58,6 +58,13 @@ def stems(folder, extension):
     return [stem for _, stem in order]
 
 
+def documents(session_path):
+    """Yield (name, length) of a session's files that are no segments, without what retention notes of it."""
+    for name in files.listing(session_path):
+        if not name.endswith("-dropped.json"):
+            yield name, files.size_of("%s/%s" % (session_path, name))
+
+
 def remove_session(path):
     """Remove what is left of a session whose segments are gone; the marks that say so go last."""
     for folder in folders(path):

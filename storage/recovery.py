@@ -14,12 +14,15 @@ _DATA = (".npy", ".wav")
 
 
 class Recovery:
-    """One run over the spool. `lines`: what was done, one sentence each."""
+    """One run over the spool. `lines`: what was done, one sentence each. `is_whole`: nothing is left for another start
+    to do, when the flash has room or is well again.
+    """
 
     def __init__(self, spool):
         self._spool = spool
         self._buf = bytearray(4096)
         self.lines = []
+        self.is_whole = True
 
     def run(self):
         """Recover every session, oldest first."""
@@ -28,6 +31,7 @@ class Recovery:
             try:
                 _Session(self, self._spool, session, self._buf).run()
             except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+                self.is_whole = self.is_whole and not isinstance(error, OSError)
                 self.lines.append("%s: left as it is, %s: %s" % (session, type(error).__name__, error))
 
 
@@ -163,7 +167,7 @@ class _Session:
             sidecar["bytes"], sidecar["crc32"], sidecar["sha256"] = facts
             files.write_json(path[:-4] + ".json", sidecar)
         except OSError as error:
-            self._is_whole = False
+            self._is_whole = self._report.is_whole = False
             self._say("%s-%06d: cannot be finished yet, %s" % (name, seq, error))
             return
         self._note(sidecar)

@@ -3,6 +3,8 @@
 import os
 
 POINTERS = 8  # bytes per LittleFS block that hold no file data, on the average
+INLINE_BYTES = 128  # LittleFS keeps a file of up to this length in its directory: the cache size that ports give it
+ENTRY_PART = 16  # a directory's entry takes up to such a part of a block of the one that it is in
 EXTRA_BLOCKS = 2  # a segment's sidecar, and its share of the sub-folder (two blocks for 16 segments) and of splits
 
 
@@ -50,7 +52,7 @@ class Space:
 
     def document(self, n_bytes):
         """A file of this length, which is not counted as used, is there now, or (-n_bytes) is gone."""
-        cost = self.cost(abs(n_bytes))
+        cost = self.cost(abs(n_bytes)) if abs(n_bytes) > INLINE_BYTES else 0
         self.free_bytes -= cost if n_bytes > 0 else -cost
 
     def fits(self, n_bytes):
@@ -88,7 +90,7 @@ class Space:
 
     def directory(self, n):
         """n directories more (less, when negative)."""
-        self.free_bytes -= 2 * n * self.block_size
+        self.free_bytes -= n * (2 * self.block_size + self.block_size // ENTRY_PART)
 
     def count(self, n_bytes):
         """A file of this length was found at start: the file system has counted it already, the spool has not."""

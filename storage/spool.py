@@ -18,7 +18,6 @@ and beside them `forgotten.json`, the sessions that were removed because they he
 """
 
 import errno
-import hashlib
 import json
 import os
 from binascii import hexlify
@@ -30,6 +29,7 @@ from storage.layout import (
     SEGMENTS_PER_FOLDER,
     SINGLE_FILES,
     acknowledged,
+    documents,
     folders,
     remove_session,
     session_key,
@@ -74,6 +74,7 @@ class Spool:
         self.drop_oldest = when_full == "drop_oldest"
         self.keep_acknowledged = keep_acknowledged
         self.boot = None
+        self._is_whole = True  # recovery could do all that there was to do
         self.session = None  # the running one
         self.session_path = None
         self.clock_fixes = []  # [[t_us, utc_us, uncertainty_us, source]]: go into every sidecar
@@ -104,6 +105,7 @@ class Spool:
 
         report = recovery.Recovery(self)
         report.run()
+        self._is_whole = report.is_whole
         self.boot = self._next_boot()
         self.space.measure()
         return report.lines
@@ -113,7 +115,7 @@ class Spool:
         None: it has something to recover, or must look for itself.
         """
         space = self.space.known()
-        if self.session or self.boot is None or not space or self.volume:
+        if self.session or self.boot is None or not space or self.volume or not self._is_whole:
             return None
         return {"boot": self.boot, "pending": self.pending_segments, "barren": self.barren, "space": space}
 
@@ -180,7 +182,10 @@ class Spool:
         from storage import retention
 
         retention.fold(self.session_path, document)
-        self.space.document(files.replace_json(self.session_path + "/ledger.json", document))
+        files.replace_json(self.session_path + "/ledger.json", document)
+        for name, n_bytes in documents(self.session_path):
+            if name != "session.json":  # counted when it was written
+                self.space.document(n_bytes)
         if self.barren is not None and retention.is_empty(document):
             self.barren += 1
         session = self.session
@@ -332,7 +337,7 @@ class Spool:
         if path is None:
             return []
         if name.rsplit("/", 1)[-1] in SINGLE_FILES:
-            return [(name,) + _measure(path)]
+            return [(name,) + files.measured(path)]
         sidecar = files.read_json(path + ".json")
         if not sidecar:
             raise OSError(errno.EIO, "%s.json is damaged" % name)
@@ -340,7 +345,7 @@ class Spool:
             self.acknowledge(name)  # a card failed while that was going on: its data goes first
             return []
         data = "%s%s" % (name[: name.rfind("/") + 1], sidecar["file"])
-        return [(data, sidecar["bytes"], sidecar["sha256"]), (name + ".json",) + _measure(path + ".json")]
+        return [(data, sidecar["bytes"], sidecar["sha256"]), (name + ".json",) + files.measured(path + ".json")]
 
     def open(self, remote_name):
         """-> the file of that remote name, open for reading; retention leaves it alone until it is closed."""
@@ -408,16 +413,16 @@ class Spool:
 
         The newest sidecar of a stream in the running session stays as `.ack`: recovery needs its numbers.
         """
-        for extension in (".npy", ".wav"):
-            self._remove(path + extension)
+        self._remove(path + ".npy")
+        self._remove(path + ".wav")
         stream = stream_of(path)
         if self._newest.get(stream) == path:
             if files.exists(path + ".json"):
                 os.rename(path + ".json", path + ".ack")
             self._remains[stream] = path + ".ack"
         else:
-            for extension in (".json", ".ack"):
-                self._remove(path + extension)
+            self._remove(path + ".json")
+            self._remove(path + ".ack")
 
     def _remove(self, path):
         n_bytes = files.size_of(path)
@@ -447,8 +452,8 @@ class Spool:
         for folder in folders(path):
             if not files.is_empty(folder):
                 return
-        for document in DOCUMENTS:
-            self.space.document(-(files.size_of("%s/%s" % (path, document)) or 0))
+        for _, n_bytes in documents(path):
+            self.space.document(-n_bytes)
         self.space.directory(-1)
         remove_session(path)
 
@@ -486,16 +491,3 @@ class Lent:
 
     def __exit__(self, *args):
         self.close()
-
-
-def _measure(path):
-    """-> (length, SHA-256 in hex) of a file."""
-    digest = hashlib.sha256()
-    n_bytes = 0
-    with open(path, "rb") as file:
-        data = file.read(1024)
-        while data:
-            digest.update(data)
-            n_bytes += len(data)
-            data = file.read(1024)
-    return n_bytes, hexlify(digest.digest()).decode()

@@ -88,6 +88,18 @@ def test_time_and_reasons_over_light_and_deep_sleep(tmp_path, port, ppm):
     assert counters["light_s"] > 11000 if port == "rp2" else 27 < counters["light_s"] < 29
 
 
+@pytest.mark.parametrize("port", PORTS)
+def test_bug_what_deep_sleep_keeps_was_taken_before_the_light_sleep_in_its_place(tmp_path, port):
+    body = """
+said(power, clock, left=power.left("left"))
+if state["n"] < 2:
+    asyncio.run(power.sleep(100, deep=True, leave=lambda state: state.update(left=clock.t_us())))
+"""
+    _, said = run(board(tmp_path, port, body))
+    assert said[1]["left"] is None and said[3]["reason"] == "deepsleep"
+    assert said[3]["left"] > 95e6 if port == "rp2" else 0 < said[3]["left"] < 10e6
+
+
 def test_the_next_sleep_is_shorter_by_the_time_that_booting_took(tmp_path):
     body = """
 import time

@@ -3,7 +3,7 @@
 import json
 import os
 
-from disk import Disk, begin, frames, info, names, record
+from disk import MOUNT, Disk, begin, fill, frames, info, names, record
 
 import storage.files
 import storage.space
@@ -41,6 +41,42 @@ def free_bytes(spool):
         if session.startswith("0"):
             folders += 1 + sum([name.isdigit() for name in os.listdir(spool.path + "/" + session)])
     return status[0] * (status[3] + 2 * folders)
+
+
+def test_bug_labels_and_long_journals_took_room_that_nobody_counted():
+    with Disk(640) as disk:
+        known = None
+        for boot in range(40):
+            spool = disk.spool(kept=known)
+            (writer,) = begin(spool, info(200))
+            writer.open(0)
+            for _ in range(6):
+                writer.write(memoryview(frames(10)), 0, 10)
+                writer.gap(1, "fifo")
+            writer.write(memoryview(frames(140)), 0, 140)
+            writer.close("full")
+            spool.label({"t_us": 1, "text": "x" * 150})
+            spool.end(ledger(200))
+            if boot > 25:  # two sessions go for every one that comes
+                for name in spool.pending(8):
+                    spool.acknowledge(name)
+            known = kept(spool)
+            assert spool.space.free_bytes <= free_bytes(spool), (boot, spool.space.free_bytes - free_bytes(spool))
+
+
+def test_bug_what_recovery_could_not_finish_waited_for_the_next_power_cut():
+    with Disk(48) as disk:
+        spool = disk.spool()
+        (writer,) = begin(spool, info(8000))
+        writer.open(0)
+        writer.write(memoryview(frames(7000)), 0, 7000)
+        fill(MOUNT + "/other", 0)
+        spool = disk.spool()
+        assert "cannot be finished yet" in spool.said[0], spool.said
+        assert spool.kept() is None, "it has to try again"
+        os.remove(MOUNT + "/other")
+        spool = disk.spool(kept=kept(spool))
+        assert spool.pending_segments == 1 and spool.kept() is not None
 
 
 class Watched:
