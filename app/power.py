@@ -9,6 +9,7 @@ from app import kept
 from app.utc import Utc
 
 RESET_US = 300000  # from machine.reset() to the first tick of the clock: at most
+LONGEST_US = 86400000000  # of one deep sleep: STM32's timer takes 36 h (ports/stm32/rtc.c), 32 bits hold 24 days of ms
 LEAST_MS = 1000  # a shorter deep sleep is not worth the boot behind it
 AWAKE_MS = 10000  # how long a port that cannot sleep waits in one piece, the watchdog permitting
 
@@ -142,7 +143,8 @@ class Power:
         called just before the program ends for deep sleep, for what `left` is to tell the next start.
 
         Light sleep stops all tasks meanwhile, the recording clock goes on; -> us slept. Deep sleep does not return: the
-        program starts anew. Where a port lacks one of them, what comes next to it takes its place.
+        program starts anew, after a day at the latest. Where a port lacks one of them, what comes next to it takes its
+        place.
         """
         self._by_pin = False
         self._wake_on([number for number, _ in pins])
@@ -198,7 +200,7 @@ class Power:
         if port["deep"] == "off" and self._wdt and not port["watchdog_sleeps"]:
             self._tell("this port's watchdog runs on in deep sleep: light sleep takes its place")
             return
-        ms = int((us - self._kept.get("lead_us", 0)) / (1000 + self._utc.known.get("ppm", 0) / 1000))
+        ms = int((min(us, LONGEST_US) - self._kept.get("lead_us", 0)) / (1000 + self._utc.known.get("ppm", 0) / 1000))
         if ms < LEAST_MS:
             return
         self.radio(False)

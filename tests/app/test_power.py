@@ -100,6 +100,16 @@ if state["n"] < 2:
     assert said[3]["left"] > 95e6 if port == "rp2" else 0 < said[3]["left"] < 10e6
 
 
+@pytest.mark.parametrize("port", ["esp32", "stm32"])
+def test_bug_a_pause_of_weeks_was_more_than_the_timer_of_a_board_takes(tmp_path, port):
+    body = """
+if state["n"] < 3:
+    asyncio.run(power.sleep(40 * 86400, deep=True))
+"""
+    _, said = run(board(tmp_path, port, body))
+    assert [status["world_s"] // 3600 for status in said] in ([0, 24, 48], [0, 23, 47]), "it looks once a day"
+
+
 def test_the_next_sleep_is_shorter_by_the_time_that_booting_took(tmp_path):
     body = """
 import time
