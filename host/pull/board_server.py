@@ -111,9 +111,9 @@ def segment(folder, prefix, stem):
 
 
 def measured(remote, path):
-    from storage.spool import _measure
+    from storage import files
 
-    return [remote, path] + list(_measure(path))
+    return [remote, path] + list(files.measured(path))
 
 
 def send(listener, offset, path):
