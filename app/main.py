@@ -48,8 +48,8 @@ class Board:
             from app.trigger import Gate
 
             gate = Gate(self.trigger, self.streams)
-        session = Session(self.spool, self.streams, self.clock, facts, self.power and self.power.fix, gate)
-        session.begin()
+        session = Session(self.spool, self.streams, self.clock, self.power and self.power.fix, gate)
+        session.begin(facts)
         forget("storage.retention")
         self.session = session
 

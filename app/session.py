@@ -9,16 +9,15 @@ EMPTY_ROUNDS = 50  # rings full of frames that a sensor may go on delivering whi
 
 
 class Session:
-    """Runs ``streams`` (app.stream.Stream) into ``spool``. ``facts``: what session.json says besides the streams.
-    ``fix()``: what time it is, as a clock fix or None; without it the RTC is asked. ``gate`` (app.trigger.Gate): what
-    is not around an event goes unwritten; None: everything is stored.
+    """Runs ``streams`` (app.stream.Stream) into ``spool``. ``fix()``: what time it is, as a clock fix or None; without
+    it the RTC is asked. ``gate`` (app.trigger.Gate): what is not around an event goes unwritten; None: everything is
+    stored.
     """
 
-    def __init__(self, spool, streams, clock, facts, fix=None, gate=None):
+    def __init__(self, spool, streams, clock, fix=None, gate=None):
         self.spool = spool
         self.streams = streams
         self.clock = clock
-        self.facts = facts
         self._fix = fix
         self._gate = gate
         self._step = gate.step if gate else _write
@@ -28,11 +27,13 @@ class Session:
         self.failure = None  # why a task died: a bug of ours, never swallowed
         self._tasks = []
 
-    def begin(self):
-        """Write session.json, give the streams their writers, start the sensors and the tasks."""
+    def begin(self, facts):
+        """Write session.json, give the streams their writers, start the sensors and the tasks. ``facts``: what
+        session.json says besides the streams; not kept, for it takes 2 KB of heap.
+        """
         t_us = self.clock.t_us()
         fix = self._fix() if self._fix else rtc_fix(t_us)
-        meta = dict(self.facts)
+        meta = dict(facts)
         meta["started_t_us"] = t_us
         meta["clock_fixes"] = ([fix] if fix else []) + self.clock.fixes
         meta["streams"] = {stream.name: stream.info.as_dict() for stream in self.streams}

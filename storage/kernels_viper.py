@@ -6,13 +6,15 @@ import micropython
 
 
 def _table():
-    """-> the CRC-32 of each byte, reflected polynomial 0xedb88320 (RFC 1952, section 8)."""
-    table = array.array("I", bytes(1024))
-    for byte in range(256):
-        value = byte
+    """-> the CRC-32 of the bytes 0x00..0x0f, then of 0x00..0xf0, reflected polynomial 0xedb88320 (RFC 1952, section 8).
+    That of a byte is the one of its low half XOR the one of its high half: a table of them all takes 1 KB of heap.
+    """
+    table = array.array("I", bytes(128))
+    for entry in range(32):
+        value = entry if entry < 16 else (entry - 16) << 4
         for _ in range(8):
             value = value >> 1 ^ (0xEDB88320 if value & 1 else 0)
-        table[byte] = value
+        table[entry] = value
     return table
 
 
@@ -45,7 +47,8 @@ def _crc32(state: ptr32, table: ptr32, buf: ptr8, n: int):  # noqa: F821
     crc = uint(state[0])  # noqa: F821
     i = 0
     while i < n:
-        crc = (crc >> uint(8)) ^ uint(table[int((crc ^ uint(buf[i])) & uint(255))])  # noqa: F821
+        byte = int(crc & uint(255)) ^ buf[i]  # noqa: F821
+        crc = (crc >> uint(8)) ^ uint(table[byte & 15] ^ table[16 + (byte >> 4)])  # noqa: F821
         i += 1
     state[0] = int(crc)
 

@@ -99,10 +99,10 @@ def run(reason, breaks=None):
     spool = Spool("/flash/data", "dev", reserve_bytes=8192)
     spool.recover()
     streams = [Stream("a", clock), Stream("b", clock)]
-    session = Session(spool, streams, clock, {})
+    session = Session(spool, streams, clock)
 
     async def main():
-        session.begin()
+        session.begin({})
         await asyncio.sleep_ms(200)
         streams[0].driver.breaks = breaks
         for _ in range(200):
@@ -177,13 +177,13 @@ def test_a_flash_that_is_full_at_the_end_leaves_the_ledger_to_recovery():
     clock = Clock()
     spool = Spool("/flash/data", "dev", reserve_bytes=8192)
     spool.recover()
-    session = Session(spool, [Stream("a", clock)], clock, {})
+    session = Session(spool, [Stream("a", clock)], clock)
 
     def end(ledger):
         raise OSError(28)
 
     async def main():
-        session.begin()
+        session.begin({})
         await asyncio.sleep_ms(100)
         spool.end = end
         await session.end("stop")
