@@ -9,9 +9,9 @@ from tests.spine import rig
 from tests.tools.micropython import HOW_TO_GET, WIDTHS, interpreter
 
 GESTURE = bench_ram.EXAMPLES / "gesture_imu.json"
-RECORDING = 106 * 1024
-UPLOADING = 126 * 1024
-FROM_ROM = 68 * 1024
+RECORDING = 103 * 1024
+UPLOADING = 123 * 1024
+FROM_ROM = 63 * 1024
 
 
 def micropython(width):
