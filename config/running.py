@@ -26,7 +26,8 @@ def running_errors(config, board, in_ranges):
     moves = trigger.get("kind") == "motion"
     if moves:
         yield from _motion(trigger, schedule, streams, board, in_ranges)
-    if schedule.get("sleep") in ("light", "deep") and "windows" in schedule and not windows and not moves:
+    is_always = _knows(schedule, "windows", "trigger") and not windows and not moves
+    if is_always and schedule.get("sleep") in ("light", "deep"):
         yield (
             "schedule.sleep",
             "the board never has time to sleep: it records always",
@@ -48,6 +49,11 @@ def running_errors(config, board, in_ranges):
 
 def _has(fields, *names):
     return all([fields.get(name) is not None for name in names])
+
+
+def _knows(fields, *names):
+    """-> whether none of them was refused for what it is."""
+    return all([name in fields for name in names])
 
 
 def _windows(windows):

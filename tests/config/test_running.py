@@ -113,6 +113,11 @@ def test_wrong(changes, path, reason, remedy):
     assert reason in found[path][1] and remedy in found[path][2], found[path]
 
 
+def test_bug_a_misspelt_motion_trigger_was_said_to_leave_no_time_for_sleep():
+    wrong = errors_of({**ASLEEP, "schedule.trigger": {**MOTION, "kind": "Motion"}})
+    assert [error[0] for error in wrong] == [TRIGGER + "kind"], wrong
+
+
 @given(st.floats(0, 60), st.floats(1, 50_000), st.integers(1, 8192))
 def test_the_blocks_in_front_of_an_event_hold_its_time(pre_s, rate_hz, block_frames):
     assert (blocks_before(pre_s, rate_hz, block_frames) - 1) * block_frames >= pre_s * rate_hz * 1.08
