@@ -15,7 +15,7 @@ from host.virtual import image
 from host.virtual.compiler import compile_files, find_micropython, started
 
 HERE = Path(__file__).parent
-HEAP_KB = 448  # 64-bit objects take twice the room of a board's; about 100 KB of it are the stand-in hardware's own
+HEAP_KB = 512  # 64-bit objects take twice the room of a board's; about 105 KB of it are the stand-in hardware's own
 POWER_CUT = 77  # the world's flash.cut_at was reached
 RESET = 70  # the program called machine.reset(), or the watchdog bit
 DEEP_SLEEP = 71  # the program called machine.deepsleep(), and nothing will wake it

@@ -29,6 +29,7 @@ async def main(root, url, ca_file, token):
         if not spool.pending():
             break
         try:
+            await https.connect()
             await https.ship(take, answered)
         except TransportError as error:
             print(error)

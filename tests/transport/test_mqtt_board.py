@@ -80,8 +80,6 @@ def test_a_board_that_sleeps_says_so_and_the_broker_keeps_it(tmp_path, sleep):
     board_libs("umqtt/robust")
     with Mosquitto(tmp_path / "broker") as broker:
         config = settings(broker.url, None)
-        config["streams"] = {"imu": config["streams"]["imu"]}
-        config["upload"]["while_recording"] = False
         config["schedule"] = {
             "windows": [{"from": "00:00", "to": "24:00", "record_s": 6, "sleep_s": 54}], "sleep": sleep,
         }  # fmt: skip
