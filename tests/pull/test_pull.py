@@ -174,15 +174,15 @@ def test_what_the_flash_has_lost_costs_no_other_file(recorded, tmp_path, capsys,
     shutil.copytree(recorded.parent, tmp_path / "board")
     with powered(tmp_path / "board", flash={"size_kb": 2048}) as console:
         assert pull(console, capsys, tmp_path / "whole", "--no-restart")[0] == 0
-    victim = next((tmp_path / "whole").glob("*/*/mic-000000.wav"))
-    image = bytearray((tmp_path / "board" / "flash.bin").read_bytes())
-    place = image.index(victim.read_bytes()[9000:9100])
-    image[place : place + 100] = bytes(100)
-    (tmp_path / "board" / "flash.bin").write_bytes(image)
+    victim = next((tmp_path / "whole").glob("**/imu-000000.npy"))
+    image = (tmp_path / "board" / "flash.bin").read_bytes()
+    piece = victim.read_bytes()[2000:2100]  # of motion: the tone of the sound is in each of its files
+    assert piece in image
+    (tmp_path / "board" / "flash.bin").write_bytes(image.replace(piece, bytes(100)))
     with powered(tmp_path / "board", flash={"size_kb": 2048}) as console:
         code, told = pull(console, capsys, tmp_path / "out", "--no-restart", "--delete")
     assert code == 1 and f"{victim.name}: it did not come over" in told["error"] and len(told["refused"]) == 1
-    assert names(tmp_path / "whole") - names(tmp_path / "out") == {victim.name, "mic-000000.json"}
+    assert names(tmp_path / "whole") - names(tmp_path / "out") == {victim.name, "imu-000000.json"}
 
 
 @pytest.mark.parametrize(
