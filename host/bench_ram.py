@@ -14,9 +14,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from host import bare_board
+from host import bare_board, mistakes
 from host.bare_board import BENCH, SlowServer
 from host.board_files import ROOT
+from host.check import check_file, sentence
 from host.virtual.compiler import compile_files
 
 EXAMPLES = ROOT / "config" / "examples"
@@ -144,6 +145,20 @@ def show(found: dict) -> None:
     Console().print(shown)
 
 
+def main(names: list[str]) -> int:
+    """0: measured; 1: a board did not record; 2: a file is at fault."""
+    paths = [Path(name) for name in names] or [EXAMPLE]
+    for path in paths:
+        if errors := check_file(path)[1]:
+            return mistakes.report("bench_ram", sentence(str(path), *errors[0]))
+    for path in paths:
+        try:
+            Console().print(table(heaps(path)))
+        except RuntimeError as error:
+            print(f"bench_ram: {path}: the board said: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or [EXAMPLE]:
-        Console().print(table(heaps(Path(name))))
+    sys.exit(main(sys.argv[1:]))

@@ -86,8 +86,8 @@ def check_files(config_path, secrets_path=None):
     secrets_file = str(secrets_path or beside)
     secrets, secret_errors = {"wifi": {}, **dict.fromkeys(loader.PLAIN_SECRETS)}, []
     if secrets_path or beside.exists():
-        secrets, secret_errors = _check(secrets_file, "secrets")
-    config, errors = _check(str(config_path), "config")
+        secrets, secret_errors = check_file(secrets_file, "secrets")
+    config, errors = check_file(str(config_path))
     if config is not None:
         known = {path for path, _, _ in errors}
         for error in (*missing(config, secrets or {}), *repeated(config, secrets or {})):
@@ -107,6 +107,11 @@ def _packages(config):
             key = next(key for key, names in NEEDED.items() if package.name in names)
             reason = f"needs the package {package.name}, which is not in {cache_folder()}"
             yield f"upload.{key}", reason, "python3 deploy.py libs --from DIR (its clone), or null"
+
+
+def sentence(file, path, reason, remedy):
+    """An error of `check_files` in one line."""
+    return f"{_text(file)}: {path + ' ' if path else ''}{reason} ({remedy})"
 
 
 def warnings(config):
@@ -139,7 +144,8 @@ def verdict(data, kind="config"):
     return filled, errors
 
 
-def _check(path, kind):
+def check_file(path, kind="config"):
+    """`(filled, errors)` of one file; see `verdict`."""
     if Path(path).exists() and not Path(path).is_file():
         what = "a directory" if Path(path).is_dir() else "no ordinary file"
         return None, [("", f"cannot be read: it is {what}", "name a JSON file")]

@@ -5,18 +5,13 @@ from functools import cache
 from pathlib import Path
 
 from config.board_model import Board
+from host.board_code import board_code
 from host.board_files import board_files
-from host.virtual.compiler import compile_shrunk
-
-NATIVE = "_viper"  # modules of that name hold native code; their plain twin serves where there is no emitter
 
 
-@cache
 def compiled(arch: str | None) -> dict[str, int]:
     """{"app.main": bytes of its .mpy} for mpy-cross's -march (None: no native code)."""
-    sources = board_files()
-    names = {name: path for name, path in sources.items() if arch or NATIVE not in name}
-    return {_module(name): len(content) for name, content in compile_shrunk(names, arch).items()}
+    return {_module(name): len(content) for name, content in board_code(arch).files.items()}
 
 
 def flash_bytes(board: Board) -> int:

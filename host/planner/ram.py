@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from config.board_model import Board
 from config.checks import frame_bytes
+from host.board_code import NATIVE
 from host.planner import code
 from host.planner.figures import Range
 
@@ -66,7 +67,7 @@ def ram(config: dict, board: Board) -> Ram:
     streams = config["streams"].values()
     sizes = code.compiled(board.firmware.mpy_arch)
     loaded = code.modules(config)
-    code_bytes = sum(sizes[name] * (1 if code.NATIVE in name else CODE_RATIO) for name in loaded & sizes.keys())
+    code_bytes = sum(sizes[name] * (1 if NATIVE in name else CODE_RATIO) for name in loaded & sizes.keys())
     upload = config["upload"] or {}
     purposes = {
         "code": round(code_bytes + CODE_BASE),

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from host import libs
-from host.check import SECRETS, check_files
+from host.check import SECRETS, check_files, sentence
 from host.push import ports
 from host.push.install import Order, Steps, push
 from host.push.onboard import Refused
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """0: every board has it and runs; 1: a board is at fault; 2: the call or the configuration is."""
     _, errors = check_files(args.config, args.secrets)
     if errors:
-        return _mistake(args, "; ".join(_sentence(*error) for error in errors[:3]))
+        return _mistake(args, "; ".join(sentence(*error) for error in errors[:3]))
     try:
         chosen = ports.chosen(args.port)
     except WireError as error:
@@ -106,10 +106,6 @@ def _show_status(status: dict) -> None:
         print(f"  {name}: {stream.get('frames', 0)} frames{text}")
     free = status.get("spool", {}).get("free_bytes", 0)
     print(f"  memory: {status.get('heap_used', 0) // 1024} KB used; flash: {free // 1024} KB free")
-
-
-def _sentence(file: str, path: str, reason: str, remedy: str) -> str:
-    return f"{file}: {path or 'the file'} {reason} ({remedy})"
 
 
 def _mistake(args: argparse.Namespace, text: str, code: int = 2) -> int:

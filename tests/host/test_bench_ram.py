@@ -55,3 +55,12 @@ def test_the_command():
     heap = json.loads(done.stdout)["heap"]
     assert set(heap) == {path.stem for path in bench_ram.EXAMPLES.glob("*.json") if "secrets" not in path.name}
     assert all(one["recording"] < one["uploading"] for one in heap.values() if one["uploading"])
+
+
+def test_a_file_that_is_none(tmp_path, capsys):
+    empty = tmp_path / "empty.json"
+    empty.touch()
+    for path, what in ((tmp_path, "it is a directory"), (tmp_path / "no.json", "no such file"), (empty, "is empty")):
+        assert bench_ram.main([str(path)]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith(f"bench_ram: {path}: ") and what in told and told.count("\n") == 1

@@ -138,10 +138,9 @@ def test_public_names_stay(board_texts):
         assert functions[0] == functions[1], name
 
 
-def test_the_whole_code_compiles():
-    sources = board_files()
-    compiled = compile_shrunk(sources, "xtensawin")
-    assert len(compiled) == len(sources)
+def test_the_whole_code_compiles(board_texts):
+    compiled = compile_shrunk(board_texts, "xtensawin")
+    assert len(compiled) == len(board_files())
     names = b"".join(compiled.values())
     assert b"_fill_pending" not in names and b"_gyro" not in names
 
@@ -155,7 +154,7 @@ def test_tracebacks_name_file_and_line(tmp_path):
     source.write_text(
         '"""Words."""\n\n\ndef go(\n    x,\n):\n    return _deep(x)\n\n\ndef _deep(x):\n    return 1 // x\n'
     )
-    ((name, content),) = compile_shrunk({"app/thing.py": source}, None).items()
+    ((name, content),) = compile_shrunk(shrink({"app/thing.py": source}), None).items()
     (tmp_path / "out" / "app").mkdir(parents=True)
     (tmp_path / "out" / name).write_bytes(content)
     done = subprocess.run(
