@@ -9,6 +9,15 @@ from host.environment import ROOT
 from tests.tools import micropython32, qemu, stubs
 from tests.tools.apt import Unavailable
 
+# Real processes, sockets and radios share the machine with everything else on it. A test that fails is run once
+# more; the summary counts it as "rerun" and shows why it failed. `-- --reruns 0` takes the first answer.
+RETRY = ["--reruns", "1", "--max-suite-reruns", "3", "--rerun-show-tracebacks"]
+
+
+def workers() -> int:
+    """Twice the cores: the tests wait half of their time, for boards and peers in real time."""
+    return 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2 * (os.cpu_count() or 1)
+
 
 def add_arguments(parser):
     parser.add_argument("--slow", action="store_true", help="also run the tests that take tens of seconds each")
@@ -55,7 +64,7 @@ def run(args) -> int:
     os.chdir(ROOT)
     selection = [] if args.slow else ["-m", "not slow"]
     interrupt, powercuts = Interrupt(), PowerCuts()
-    code = pytest.main(["-n", "auto", *selection, *args.pytest], plugins=[interrupt, powercuts])
+    code = pytest.main(["-n", str(workers()), *RETRY, *selection, *args.pytest], plugins=[interrupt, powercuts])
     if args.campaign:
         print(f"power-cut campaign: {powercuts.tried} cuts tried, {powercuts.violations} violations")
     if interrupt.seen:

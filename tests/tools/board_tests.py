@@ -53,11 +53,14 @@ class BoardScript(pytest.File):
                 yield BoardTest.from_parent(self, name=f"{name}[{width}]", test=name, width=width, line=node.lineno)
 
     def report(self, width: str, test: str) -> dict:
-        """The report of one test; the first question runs all tests of this script that the session wants."""
+        """The report of one test, given once. The first question runs all tests of this script that the session wants;
+        a test that is asked for again runs again, alone.
+        """
         if width not in self.reports:
             wanted = [i.test for i in self.session.items if i.parent is self and i.width == width]
             self.reports[width] = self._run(width, wanted)
-        return self.reports[width][test]
+        reports = self.reports[width]
+        return reports.pop(test) if test in reports else self._run(width, [test])[test]
 
     def _run(self, width: str, tests: list[str]) -> dict[str, dict]:
         arguments = [str(self.path.parent), self.path.stem, *tests]
