@@ -86,6 +86,15 @@ def test_a_script_runs_once_per_width_however_many_workers_there_are(run_scripts
     assert (tmp_path / "starts").read_text() == "x"
 
 
+def test_a_function_that_failed_runs_again_on_the_interpreter_not_from_memory(run_scripts, tmp_path):
+    source = (
+        f"def starts():\n    open('{tmp_path}/starts', 'a').write('x')\n    return open('{tmp_path}/starts').read()\n"
+        "def test_second_time(): assert starts() == 'xx'\ndef test_bad(): assert 1 == 2\n"
+    )
+    code, output = run_scripts(source, "-k", "64-bit", "--reruns", "1")
+    assert code == 1 and "1 failed, 1 passed, 2 rerun" in output
+
+
 def test_tests_that_share_a_fixture_share_a_worker(tmp_path):
     for name, scope in (("test_dear.py", "module"), ("test_cheap.py", "function"), ("mp_board.py", "module")):
         (tmp_path / name).write_text(f'@pytest.fixture(scope="{scope}")\n')
