@@ -20,12 +20,10 @@ WITHIN = 10  # a random piece begins within so many times its own length
 LONGEST_S = 86400  # of one sleep
 RETRY_MS = 5000  # between two attempts to arm a sensor that does not answer
 NOTHING = {"credit": 0, "at": None}
-_WAKES = {  # driver: the module that arms it
-    "ism330dhcx": "lsm6dsox_wake",
-    "lis2dh12": "lis3dh_wake",
-    "lis3dh": "lis3dh_wake",
-    "lsm6dso32": "lsm6dsox_wake",
-    "lsm6dsox": "lsm6dsox_wake",
+_WAKES = {  # driver: the one whose module, drivers/..._wake.py, arms it, if that is not its own
+    "ism330dhcx": "lsm6dsox",
+    "lis2dh12": "lis3dh",
+    "lsm6dso32": "lsm6dsox",
 }
 
 
@@ -68,7 +66,7 @@ class Motion:
     def __init__(self, config, stream, state, moved, log):
         self._trigger = trigger = config["schedule"]["trigger"]
         spec = config["streams"][stream.name]
-        name = _WAKES[spec["driver"]]
+        name = _WAKES.get(spec["driver"], spec["driver"]) + "_wake"
         self._wake = __import__("drivers." + name, None, None, (name,))
         self._number = spec["int_pin"]
         self._pin = machine.Pin(self._number, machine.Pin.IN)

@@ -9,8 +9,8 @@ do besides; `divided_hz`: it also has this rate divided by 1 to 256; `same_rate_
 documents use.
 `accel_ranges_g`, `gyro_ranges_dps`: without the latter it has no gyroscope.
 `fifo_frames`, `bytes_on_bus`: frames that the FIFO holds, and bytes per frame read from it; of one sensor and of both.
-`motion`: it can wake a board by its interrupt when something moves: above at most so many g, for at most so many
-seconds.
+`motion`: it can wake a board by its interrupt when something moves: above so many g at least, at most, and for at most so
+many seconds. The MPU-6050 could, too, but its maker's own papers say 2 mg and 32 mg for a step of the threshold.
 `config_bytes`: it runs only after a file of its maker's, of that size, was loaded into it.
 
 Sources: the data sheets named in the drivers (mechanical or sensor specifications, serial interface, FIFO);
@@ -43,7 +43,7 @@ _LSM6DSOX = {
     "gyro_ranges_dps": _DPS,
     "fifo_frames": (512, 256),
     "bytes_on_bus": (7, 14),
-    "motion": (1.96, 0.12),
+    "motion": (0.008, 1.96, 0.12),
 }
 _LIS3DH = {
     "i2c_addresses": (0x18, 0x19),
@@ -53,12 +53,12 @@ _LIS3DH = {
     "accel_ranges_g": _G,
     "fifo_frames": (32,),
     "bytes_on_bus": (6,),
-    "motion": (2.03, 5),
+    "motion": (0.016, 2.03, 5),
 }
 
 CHIPS = {
-    "bmi160": dict(_BMI, fifo_frames=(170, 85)),
-    "bmi270": dict(_BMI, fifo_frames=(341, 170), config_bytes=8192),
+    "bmi160": dict(_BMI, fifo_frames=(170, 85), motion=(0.004, 1.99, 0.12)),
+    "bmi270": dict(_BMI, fifo_frames=(341, 170), motion=(0.0005, 0.999, 5), config_bytes=8192),
     "icm42688": {
         "i2c_addresses": (0x68, 0x69),
         "i2c_max_hz": 1000000,
@@ -69,6 +69,7 @@ CHIPS = {
         "gyro_ranges_dps": (15.625, 31.25, 62.5, 125, 250, 500, 1000, 2000),
         "fifo_frames": (256, 128),
         "bytes_on_bus": (8, 16),
+        "motion": (0.004, 0.996, 0),
     },
     "ism330dhcx": dict(_LSM6DSOX, gyro_ranges_dps=_DPS + (4000,)),
     "lis2dh12": _LIS3DH,
@@ -80,9 +81,9 @@ CHIPS = {
         same_rate_hz={417: 416, 1666: 1660, 1667: 1660, 3332: 3330, 3333: 3330, 6664: 6660, 6667: 6660},
         fifo_frames=(682, 341),
         bytes_on_bus=(6, 12),
-        motion=None,
+        motion=(0.031, 1.96, 0.12),
     ),
-    "lsm6dso32": dict(_LSM6DSOX, accel_ranges_g=(4, 8, 16, 32)),
+    "lsm6dso32": dict(_LSM6DSOX, accel_ranges_g=(4, 8, 16, 32), motion=(0.016, 1.96, 0.12)),
     "lsm6dsox": _LSM6DSOX,
     "mpu6050": {
         "i2c_addresses": (0x68, 0x69),
@@ -106,6 +107,7 @@ CHIPS = {
         # A temperature comes with every frame.
         "fifo_frames": (128, 73),
         "bytes_on_bus": (8, 14),
+        "motion": (0.004, 1.02, 0),
     },
     "i2s_mic": {
         "min_rate_hz": 8000,

@@ -156,10 +156,13 @@ def _motion(trigger, schedule, streams, board, in_ranges):
         reason = "the {} does not wake a board by motion".format(stream["driver"])
         yield ("schedule.trigger.stream", reason, "a stream of " + listed(able))
         return
-    for key, most in (("threshold_g", limits[0]), ("duration_s", limits[1])):
+    for key, most in (("threshold_g", limits[1]), ("duration_s", limits[2])):
         if key in trigger and trigger[key] > most:
             reason = "is more than the {} can".format(stream["driver"])
             yield ("schedule.trigger." + key, reason, "at most {}".format(most))
+    if "threshold_g" in trigger and trigger["threshold_g"] < limits[0]:
+        reason = "is less than the {} can".format(stream["driver"])
+        yield ("schedule.trigger.threshold_g", reason, "at least {}".format(limits[0]))
     if "measure" in stream and stream["measure"] == ["gyro"]:
         reason = "lacks accel, in which the end of an event is seen"
         yield (path + ".measure", reason, '["accel", "gyro"], or leave it out')

@@ -41,12 +41,13 @@ def modules(config: dict) -> set[str]:
     trigger = config["schedule"].get("trigger") or {}
     if trigger.get("kind") == "motion":
         driver = config["streams"][trigger["stream"]]["driver"]
-        roots |= {"app.motion", "drivers." + ("lis3dh_wake" if driver.startswith("lis") else "lsm6dsox_wake")}
+        roots |= {"app.motion", f"drivers.{_WAKES.get(driver, driver)}_wake"}
     elif trigger:
         roots |= {"app.trigger"}
     return imported(frozenset(roots))
 
 
+_WAKES = {"ism330dhcx": "lsm6dsox", "lis2dh12": "lis3dh", "lsm6dso32": "lsm6dsox"}  # as in app/motion.py
 _WAYS = {
     "https": {"transport.https", "transport.puts", "transport.shipper", "transport.backoff"},
     "mqtt": {"transport.mqtt", "transport.shipper", "transport.backoff"},

@@ -108,9 +108,16 @@ PDM_MIC_MA = _figure(0.4, 0.6, 1.0, "estimate: PDM microphones of the MP34DT05 k
 ASLEEP_MA = _figure(0.003, 0.006, 0.05, "estimate: IMUs in power-down 3 to 10 uA, microphones without a clock 5 to 50")
 _LSM6_WATCH = _figure(0.01, 0.02, 0.045, "second hand: accelerometer alone in low-power mode, 26 uA at 52 Hz")
 _LIS_WATCH = _figure(0.004, 0.006, 0.01, "LIS3DH data sheet, current consumption of operating modes: 6 uA at 25 Hz")
+_BOSCH_WATCH = _figure(0.008, 0.015, 0.04, "estimate: accelerometers of its kind in low-power mode, one or two samples")
+_TDK_WATCH = _figure(0.01, 0.03, 0.07, "estimate: as the ICM-20602, second hand 57 uA at 100 Hz in low-power mode")
 # In mA while it watches for motion
 WATCH_MA = {
+    "bmi160": _BOSCH_WATCH,
+    "bmi270": _BOSCH_WATCH,
+    "icm42688": _TDK_WATCH,
+    "lsm6ds3trc": _figure(0.009, 0.015, 0.03, "second hand: accelerometer alone in low-power mode, 25 uA at 52 Hz"),
     "lsm6dsox": _LSM6_WATCH,
+    "mpu6886": _TDK_WATCH,
     "lsm6dso32": _LSM6_WATCH,
     "ism330dhcx": _LSM6_WATCH,
     "lis3dh": _LIS_WATCH,

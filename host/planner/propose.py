@@ -107,7 +107,9 @@ def _watching(path: str, filled: dict) -> Iterator[Repair]:
     elif path == "schedule.duration_s":
         yield {path: None}
     elif limits := CHIPS[filled["streams"][filled["schedule"]["trigger"]["stream"]]["driver"]].get("motion"):
-        yield {path: limits[path == "schedule.trigger.duration_s"]}
+        least_g, most_g, longest_s = limits
+        threshold_g = filled["schedule"]["trigger"]["threshold_g"]
+        yield {path: longest_s if path.endswith("duration_s") else min(max(threshold_g, least_g), most_g)}
 
 
 def _stall_ms(filled: dict) -> int:

@@ -17,6 +17,7 @@ STREAM = "schedule.trigger.stream"
 INT_PIN, TRIGGER = "streams.imu.int_pin", "schedule.trigger."
 ALL_PRE = {"streams.imu.ring_blocks": 16, "streams.mic.ring_blocks": 32}
 BATTERY = {"pin": 34}
+MPU6886 = {"streams.imu.driver": "mpu6886", "streams.imu.address": 104, "streams.imu.rate_hz": 100}
 
 
 def windows(*some):
@@ -86,8 +87,20 @@ def test_right(changes):
             "schedule.trigger.kind", "no pin ends this board's sleep", '"level"',
         ),
         (
-            {**ASLEEP, "schedule.trigger": MOTION, "streams.imu.driver": "mpu6886", "streams.imu.address": 104},
-            STREAM, "the mpu6886 does not wake", '"lsm6dsox"',
+            {**ASLEEP, "schedule.trigger": MOTION, "streams.imu.driver": "mpu6050", "streams.imu.address": 104},
+            STREAM, "the mpu6050 does not wake", '"lsm6dsox", "mpu6886"',
+        ),
+        (
+            {**ASLEEP, "schedule.trigger": {**MOTION, "duration_s": 0.1}, **MPU6886},
+            TRIGGER + "duration_s", "more than the mpu6886 can", "at most 0",
+        ),
+        (
+            {**ASLEEP, "schedule.trigger": {**MOTION, "threshold_g": 1.1}, **MPU6886},
+            TRIGGER + "threshold_g", "more than the mpu6886 can", "at most 1.02",
+        ),
+        (
+            {**ASLEEP, "schedule.trigger": {**MOTION, "threshold_g": 0.03}, "streams.imu.driver": "lsm6ds3trc"},
+            TRIGGER + "threshold_g", "less than the lsm6ds3trc can", "at least 0.031",
         ),
         ({**ASLEEP, "schedule.trigger": {**MOTION, "stream": "mic"}}, STREAM, "the i2s_mic does not wake", '"lis3dh"'),
         ({**ASLEEP, "schedule.trigger": {**MOTION, "stream": "arm"}}, STREAM, "arm", '"imu", "mic"'),

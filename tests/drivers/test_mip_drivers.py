@@ -8,9 +8,15 @@ from functools import cache
 import pytest
 
 from config.chips import CHIPS
+from host.planner.code import modules
 from tests.tools.micropython import ROOT, run_micropython
 
 WAKES = {
+    "bmi160": "bmi160_wake",
+    "bmi270": "bmi270_wake",
+    "icm42688": "icm42688_wake",
+    "lsm6ds3trc": "lsm6ds3trc_wake",
+    "mpu6886": "mpu6886_wake",
     "lsm6dsox": "lsm6dsox_wake",
     "lsm6dso32": "lsm6dsox_wake",
     "ism330dhcx": "lsm6dsox_wake",
@@ -59,6 +65,15 @@ def test_the_package_lists_what_the_driver_imports(module):
 
 def test_who_can_wake_a_board():
     assert {name for name in DRIVERS if CHIPS[name].get("motion")} == set(WAKES)
+
+
+@pytest.mark.parametrize("module", WAKES)
+def test_the_planner_counts_what_arms_it_and_nothing_of_another_chip(module):
+    trigger = {"kind": "motion", "stream": "imu"}
+    config = {"streams": {"imu": {"driver": module}}, "upload": None, "storage": {"card": None}}
+    loaded = modules(config | {"schedule": {"trigger": trigger}})
+    assert {name for name in loaded if name.endswith("_wake")} == {f"drivers.{WAKES[module]}"}
+    assert not any(name.endswith("_wake") for name in modules(config | {"schedule": {}}))
 
 
 def test_there_is_a_package_for_every_driver_and_no_other():

@@ -2,9 +2,9 @@
 registers; 3: interfaces). What it shares with the BMI270 is in that model.
 
 Modelled: identity, soft reset, power modes with their start-up times, data rates, data registers, sensor time, the
-headerless FIFO, INT1 for the FIFO. Not modelled: as with the BMI270; besides, low power and fast start-up modes, and
-what the chip gives while a sensor starts up (here there are no samples meanwhile). INT_STATUS_1 shows the FIFO as it
-is at that moment, and only interrupts that are enabled.
+headerless FIFO, INT1 for the FIFO; with `motion` the any-motion interrupt, too (bmi160_wake.py). Not modelled: as with
+the BMI270; besides, the fast start-up mode, and what the chip gives while a sensor starts up (here there are no samples
+meanwhile). INT_STATUS_1 shows the FIFO as it is at that moment, and only interrupts that are enabled.
 
 Traps: while both sensors are suspended (they are after a reset) there is no FIFO, and writes less than 450 us apart get
 lost; a sensor runs only 3.8 ms (accelerometer) or 80 ms (gyroscope) after its command, and another power mode commanded
@@ -27,9 +27,12 @@ FIFO_CONFIG_0 = 0x46
 FIFO_CONFIG_1 = 0x47
 INT_EN_1 = 0x51
 INT_MAP_1 = 0x56
+INT_DATA_1 = 0x59
 
 _ACC_START_US = 3800
 _DROP_CMD_ERR = 0x40  # ERR_REG
+_ACC_US = 0x80  # ACC_CONF
+_UNFILTERED = 0x80  # INT_DATA_1: the motion interrupts
 
 
 class BMI160(BMI270):
@@ -59,9 +62,15 @@ class BMI160(BMI270):
     _FWM = 0x40
     _GYRO_START_US = 80000
 
+    def _wakeup(self, counts_per_g):
+        from .bmi160_wake import Wakeup
+
+        return Wakeup(self, counts_per_g)
+
     def power_on(self):
         """Registers at their defaults, both sensors suspended."""
         self._on = 0
+        self._low_power = False  # the accelerometer
         self._acc_us = 0  # when it runs; the gyroscope: _gyro_us
         super().power_on()
 
@@ -77,7 +86,7 @@ class BMI160(BMI270):
         return running | (self._on & _GYR_ON if now >= self._gyro_us else 0)
 
     def _saving(self):
-        return not self._normal()
+        return self._low_power or not self._normal()
 
     def _started_us(self):
         """When the slower one of the sensors that were switched on runs."""
@@ -104,7 +113,8 @@ class BMI160(BMI270):
     def _read(self, register):
         if register == PMU_STATUS:
             normal = self._normal()
-            return (0x10 if normal & _ACC_ON else 0) | (0x04 if normal & _GYR_ON else 0)
+            accel = 0x20 if self._low_power else 0x10
+            return (accel if normal & _ACC_ON else 0) | (0x04 if normal & _GYR_ON else 0)
         if register == INT_STATUS_1:
             return self._fifo_flags() & self.registers[INT_EN_1]
         return super()._read(register)
@@ -118,11 +128,19 @@ class BMI160(BMI270):
                 self._configure()
 
     def _command(self, value):
-        """Power modes 10h (suspend), 11h (normal) for the accelerometer, 14h, 15h for the gyroscope; the others."""
+        """Power modes 10h (suspend), 11h (normal), 12h (low power) for the accelerometer, 14h, 15h for the gyroscope; the
+        others."""
         if value in (0x10, 0x11, 0x14, 0x15):
             self._switch(_GYR_ON if value & 4 else _ACC_ON, value & 1)
+        elif value == 0x12:
+            self._switch(_ACC_ON, True)
+            self._low_power = True
+            if not self.registers[ACC_CONF] & _ACC_US or self.registers[INT_DATA_1] & _UNFILTERED:
+                raise NotImplementedError("BMI160 model: low power without undersampling, or with unfiltered data")
         elif 0x10 <= value <= 0x17:
-            raise NotImplementedError(f"BMI160 model: power mode command {value:#x}; there are suspend and normal")
+            raise NotImplementedError(f"BMI160 model: power mode command {value:#x}")
+        elif value == 0xB1 and self.wake:
+            self.wake.clear()
         else:
             super()._command(value)
 
@@ -133,6 +151,8 @@ class BMI160(BMI270):
             return
         if on and sensor == _ACC_ON and not self._on & _ACC_ON:
             self._acc_us = now + _ACC_START_US
+        if sensor == _ACC_ON:
+            self._low_power = False
         self._on = self._on | sensor if on else self._on & ~sensor
         self._configure()
 

@@ -2,8 +2,9 @@
 4.7: FIFO; 6: interfaces).
 
 Modelled: identity, soft reset, the upload of the configuration file, power control, data rates, data registers, sensor
-time, the headerless FIFO, INT1 for the FIFO. Not modelled: filters and settling (the counts come from the source as
-they are, whatever the range), temperature, auxiliary sensor, FIFO headers, downsampling, INT2, the features.
+time, the headerless FIFO, INT1 for the FIFO; with `motion` the any-motion feature, too (bmi270_wake.py). Not modelled:
+filters and settling (the counts come from the source as they are, whatever the range), temperature, auxiliary sensor,
+FIFO headers, downsampling, INT2, the other features.
 
 Traps: without the upload (8192 bytes; any content will do) no sensor runs; with advanced power saving on (it is after
 a reset) the FIFO cannot be read, and writes less than 450 us apart get lost; the FIFO's frames begin with the
@@ -26,6 +27,8 @@ EVENT = 0x1B
 INT_STATUS_0 = 0x1C
 INT_STATUS_1 = 0x1D
 INTERNAL_STATUS = 0x21
+FEAT_PAGE = 0x2F
+FEATURES = 0x30
 FIFO_LENGTH_0 = 0x24
 FIFO_LENGTH_1 = 0x25
 FIFO_DATA = 0x26
@@ -67,8 +70,8 @@ _TICK_US = 39.0625  # sensor time
 
 
 class BMI270(SampledChip):
-    """The chip. `int1` is its INT1; both sensors are sampled at the faster one's rate. The constants are what differs
-    between it and its relatives."""
+    """The chip. `int1` is its INT1; both sensors are sampled at the faster one's rate. `motion`: {"counts_per_g": of the
+    source}, which gives it its any-motion interrupt. The constants are what differs between it and its relatives."""
 
     _DEFAULTS = (
         (CHIP_ID, 0x24),
@@ -98,15 +101,23 @@ class BMI270(SampledChip):
     _FWM = 0x02
     _GYRO_START_US = 45000  # from suspend
 
-    def __init__(self, clock, source, *, address=0x68, cs=None, rate_ratio=1.0, faults=None, int1=None):
+    def __init__(self, clock, source, *, address=0x68, cs=None, rate_ratio=1.0, faults=None, int1=None, motion=None):
         super().__init__(clock, source, address, cs, rate_ratio, faults, int1)
+        self.wake = self._wakeup(motion["counts_per_g"]) if motion else None
         self._fifo = Ring(self._FIFO_BYTES)
         self._out = bytearray(12)  # accelerometer, gyroscope
         self.power_on()
 
+    def _wakeup(self, counts_per_g):
+        from .bmi270_wake import Wakeup
+
+        return Wakeup(self, counts_per_g)
+
     def power_on(self):
         """Registers at their defaults, no configuration, sensors off."""
         super().power_on()
+        if self.wake:
+            self.wake.reset()
         for i in range(128):
             self.registers[i] = 0
         for register, value in self._DEFAULTS:
@@ -158,6 +169,8 @@ class BMI270(SampledChip):
             self._gyro_us = self.clock.now() + self._GYRO_START_US
         if not base:
             self.untouched = True
+        if self.wake and not acc:
+            self.wake.stop()
         self._each[0] = 1 << (base - acc) if acc else 0
         self._each[1] = 1 << (base - gyr) if gyr else 0
         self.set_period(2560000 / (1 << base) if base else 0)  # code 8: 100 Hz, 256 ticks of sensor time
@@ -183,6 +196,8 @@ class BMI270(SampledChip):
                     self._out[at] = counts[3 * sensor + axis] & 0xFF
                     self._out[at + 1] = counts[3 * sensor + axis] >> 8 & 0xFF
                 self.registers[self._STATUS] |= 0x40 if sensor else 0x80
+                if self.wake and not sensor:
+                    self.wake.take(counts)
         if self._frame and not self._saving():
             self._store(starting)
         if starting:
@@ -279,6 +294,8 @@ class BMI270(SampledChip):
         if 0 <= self._init_us <= self.clock.now():
             self._init_us = -1
             self.registers[INTERNAL_STATUS] = 1 if self._loaded == _CONFIG_BYTES else 2
+            if self.wake and self.registers[INTERNAL_STATUS] == 1:
+                self.wake.loaded()
             self._configure()
         if register == self._FIFO_DATA:
             return self._read_fifo()
@@ -295,6 +312,8 @@ class BMI270(SampledChip):
             if register == SENSORTIME_0:
                 self._time = int(self.clock.now() * self._rate_ratio / _TICK_US) & 0xFFFFFF
             return self._time >> 8 * (register - SENSORTIME_0) & 0xFF
+        if self.wake and self._is_feature(register):
+            return self.wake.read(register)
         value = self.registers[register]
         if register in self._CLEARED:
             self.registers[register] = 0
@@ -317,12 +336,20 @@ class BMI270(SampledChip):
             self._command(value)
         elif register == INIT_DATA:
             self._load(value)
+        elif register == FEAT_PAGE:
+            self.registers[register] = value
+        elif self.wake and self._is_feature(register):
+            self.wake.write(register, value)
         elif ACC_CONF <= register < CMD:
             self.registers[register] = value
             if register == INIT_CTRL:
                 self._control_init(value)
             elif register in (ACC_CONF, GYR_CONF, FIFO_CONFIG_1, PWR_CTRL):
                 self._configure()
+
+    def _is_feature(self, register):
+        """A register of the features that can be reached."""
+        return FEATURES <= register < ACC_CONF and self.registers[INTERNAL_STATUS] & 15 == 1 and not self._saving()
 
     def _command(self, value):
         if value == 0xB6:
@@ -354,7 +381,7 @@ class BMI270(SampledChip):
     def _pin(self):
         if not self.registers[INT1_IO_CTRL] & 0x08:
             return False
-        return self._routed() & self._fifo_flags() != 0
+        return self._routed() & self._fifo_flags() != 0 or self.wake and self.wake.interrupt()
 
     def _fifo_flags(self):
         """_FFULL, _FWM as they are at this moment."""
@@ -363,6 +390,8 @@ class BMI270(SampledChip):
         return (self._FFULL if full else 0) | (self._FWM if 0 < self._watermark() <= level else 0)
 
     def _samples_to_event(self):
+        if self.wake and self.wake.is_on():
+            return 1
         if not self._frame or self._saving() or self._pin():
             return 0
         frames = 0

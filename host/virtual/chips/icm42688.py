@@ -2,8 +2,9 @@
 descriptions; section 6: FIFO).
 
 Modelled: identity, banks, soft reset, the rates and full scales, the FIFO with packets 1, 2 and 3, its count, lost
-packets and time stamps, both byte orders, the sense registers, INT1 for the FIFO and data ready. Not modelled:
-filters, temperature (always 0), packet 4 (20 bit), FSYNC, the self test, the motion functions, INT2, I3C.
+packets and time stamps, both byte orders, the sense registers, INT1 for the FIFO and data ready; with `motion`
+wake-on-motion, too (icm42688_wake.py). Not modelled: filters, temperature (always 0), packet 4 (20 bit), FSYNC, the self
+test, the other motion functions, INT2, I3C.
 
 Traps: an overflow drops the oldest packets; FIFO_FULL means full, not lost; the count is latched; the first count
 after a reset or a flush reads 0 (Linux works around it); writes within 200 us of a sensor's start get lost; a
@@ -34,6 +35,7 @@ TMST_CONFIG = 0x54
 FIFO_CONFIG1 = 0x5F
 FIFO_CONFIG2 = 0x60
 FIFO_CONFIG3 = 0x61
+INT_STATUS2 = 0x37
 INT_CONFIG0 = 0x63
 INT_SOURCE0 = 0x65
 FIFO_LOST_PKT0 = 0x6C
@@ -94,14 +96,29 @@ _INVALID = -32768
 
 
 class ICM42688(SampledChip):
-    """The chip, on I2C or SPI."""
+    """The chip, on I2C or SPI. `motion`: {"counts_per_g": of the source}, which gives it wake-on-motion."""
 
     PULSE_US = 100
 
     def __init__(
-        self, clock, source, *, address=0x68, cs=None, rate_ratio=1.0, faults=None, int1=None, tick_us=32 / 30
+        self,
+        clock,
+        source,
+        *,
+        address=0x68,
+        cs=None,
+        rate_ratio=1.0,
+        faults=None,
+        int1=None,
+        tick_us=32 / 30,
+        motion=None,
     ):
         super().__init__(clock, source, address, cs, rate_ratio, faults, int1)
+        self.wake = None
+        if motion:
+            from .icm42688_wake import Wakeup
+
+            self.wake = Wakeup(self, motion["counts_per_g"])
         self._tick_us = tick_us
         self._fifo = Ring(FIFO_BYTES)
         self._out = bytearray(14)  # TEMP_DATA1 .. GYRO_DATA_Z0
@@ -119,6 +136,8 @@ class ICM42688(SampledChip):
             self._out[i] = 0x80  # no sample yet
             self._out[i + 1] = 0
         self._bank = 0
+        if self.wake:
+            self.wake.reset()
         self._accel_every = self._gyro_every = 0
         self._accel_valid_us = self._gyro_valid_us = 0
         self._accel_on = self._gyro_on = False
@@ -181,6 +200,8 @@ class ICM42688(SampledChip):
         waits = self._waits_for_valid()
         if accel_valid:
             self._show(0, 2)
+            if self.wake:
+                self.wake.take(self.source.counts)
         if gyro_valid:
             self._show(3, 8)
         self._status(_DATA_RDY)
@@ -328,6 +349,8 @@ class ICM42688(SampledChip):
             status = self.registers[INT_STATUS]
             self.registers[INT_STATUS] = 0
             return status
+        if register == INT_STATUS2 and self.wake:
+            return self.wake.read_source()
         if TEMP_DATA1 <= register < TMST_FSYNCH:
             i = register - TEMP_DATA1
             return self._out[i if self.registers[INTF_CONFIG0] & _DATA_BIG else i ^ 1]
@@ -341,6 +364,8 @@ class ICM42688(SampledChip):
         if register == REG_BANK_SEL:
             self._bank = value & 7
             return
+        if self._bank == 4 and self.wake:
+            self.wake.write_bank4(register, value)
         if self._bank or register in _READ_ONLY or TEMP_DATA1 <= register < INT_STATUS:
             return
         if self.clock.now() < self._quiet_us:
@@ -379,10 +404,14 @@ class ICM42688(SampledChip):
 
     def _pin(self):
         if self.registers[INT_CONFIG] & 4:
+            if self.wake and self.wake.interrupt():
+                return True
             return self.registers[INT_STATUS] & self.registers[INT_SOURCE0] != 0
         return self._in_pulse()
 
     def _samples_to_event(self):
+        if self.wake and self.wake.is_wanted():
+            return 1
         wanted = self.registers[INT_SOURCE0]
         size = self._packet_bytes()
         if wanted & _DATA_RDY:

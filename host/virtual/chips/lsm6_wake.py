@@ -30,6 +30,8 @@ _WU_IA = 0x08
 class Wakeup:
     """Of `chip` (lsm6dsox.LSM6DSOX), whose source has `counts_per_g`. `full_scales_g`: by FS_XL."""
 
+    _TAP_CFG = TAP_CFG0  # has SLOPE_FDS and LIR
+
     def __init__(self, chip, counts_per_g, full_scales_g=(2, 16, 4, 8)):
         self._chip = chip
         self._counts_per_g = counts_per_g
@@ -47,6 +49,10 @@ class Wakeup:
     def new_grid(self):
         """The chip counts its samples anew."""
         self._next = 0
+
+    def _steps(self):
+        """Of the threshold in the full scale."""
+        return 256 if self._chip.registers[WAKE_UP_DUR] & _THS_W else 64
 
     def is_on(self):
         return self._chip.registers[TAP_CFG2] & _INTERRUPTS_ENABLE != 0
@@ -66,17 +72,21 @@ class Wakeup:
             self._next += 1
 
     def _take(self, k):
-        registers = self._chip.registers
-        if registers[TAP_CFG0] & _SLOPE_FDS:
-            raise NotImplementedError("LSM6DSOX model: the high-pass filter of the wake-up function")
         source = self._chip.source
         source.row(self._chip.row_of(k))
+        self.take(source.counts)
+
+    def take(self, counts):
+        """The next sample, in the source's counts."""
+        registers = self._chip.registers
+        if registers[self._TAP_CFG] & _SLOPE_FDS:
+            raise NotImplementedError("LSM6 model: the high-pass filter of the wake-up function")
         full_scale = self._full_scales_g[registers[_CTRL1_XL] >> 2 & 3]
-        steps = 256 if registers[WAKE_UP_DUR] & _THS_W else 64
+        steps = self._steps()
         threshold = (registers[WAKE_UP_THS] & 0x3F) * full_scale * self._counts_per_g  # in counts / steps
         axes = 0
         for axis in range(3):
-            count = source.counts[axis]
+            count = counts[axis]
             if abs(count - self._before[axis]) * steps > 2 * threshold:
                 axes |= 4 >> axis
             self._before[axis] = count
@@ -89,7 +99,7 @@ class Wakeup:
 
     def _is_latched(self):
         registers = self._chip.registers
-        return registers[TAP_CFG0] & _LIR and registers[MD1_CFG] & _INT1_WU
+        return registers[self._TAP_CFG] & _LIR and registers[MD1_CFG] & _INT1_WU
 
     def read_source(self):
         """WAKE_UP_SRC, whose reading ends a latched interrupt."""

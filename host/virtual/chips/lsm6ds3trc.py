@@ -3,7 +3,7 @@
 
 Modelled: identity, reset and boot, data rates, output registers, the FIFO of words without tags with its pattern
 counter, decimation and data sets 1, 2 (gyroscope, accelerometer) and 4 (time stamp), the time stamp, INT1 for the
-FIFO. Not modelled: filters and settling (the counts come from the source as they are, whatever the full scale),
+FIFO; with `motion` the wake-up function, too (lsm6ds3trc_wake.py). Not modelled: filters and settling (the counts come from the source as they are, whatever the full scale),
 temperature, embedded functions, sensor hub, BDU, INT2, the FIFO modes that wait for a trigger.
 
 Traps: 2048 words are no multiple of a frame, and an overrun takes single words: only FIFO_PATTERN tells which word
@@ -26,6 +26,7 @@ CTRL1_XL = 0x10
 CTRL2_G = 0x11
 CTRL3_C = 0x12
 CTRL10_C = 0x19
+WAKE_UP_SRC = 0x1B
 STATUS_REG = 0x1E
 OUTX_L_G = 0x22
 OUTZ_H_XL = 0x2D
@@ -72,13 +73,20 @@ _INT1_FTH = 0x08
 
 
 class LSM6DS3TRC(SampledChip):
-    """The chip. Its oscillator makes samples and time stamps: 6 ticks of 25 us are one period at 6.66 kHz."""
+    """The chip. Its oscillator makes samples and time stamps: 6 ticks of 25 us are one period at 6.66 kHz. `motion`:
+    {"counts_per_g": of the source}, which gives it its wake-up function.
+    """
 
-    def __init__(self, clock, source, *, address=0x6A, cs=None, rate_ratio=1.0213, faults=None, int1=None):
+    def __init__(self, clock, source, *, address=0x6A, cs=None, rate_ratio=1.0213, faults=None, int1=None, motion=None):
         super().__init__(clock, source, address, cs, rate_ratio, faults, int1)
         self._words = array("H", bytes(2 * WORDS))
         self._places = array("H", bytes(2 * WORDS))  # of each word in the pattern
         self._out = array("h", bytes(12))  # gyroscope, accelerometer
+        self.wake = None
+        if motion:
+            from .lsm6ds3trc_wake import PlainWakeup
+
+            self.wake = PlainWakeup(self, motion["counts_per_g"])
         self.power_on()
 
     def power_on(self):
@@ -100,6 +108,8 @@ class LSM6DS3TRC(SampledChip):
         self._busy_us = 0
         self._last = 0
         self.overwritten = 0  # words, for tests: the chip does not say
+        if self.wake:
+            self.wake.reset()
         self._clear_fifo()
         self.update_int1()
 
@@ -120,6 +130,8 @@ class LSM6DS3TRC(SampledChip):
         base = max(codes)
         for i in range(2):
             self._each[i] = 1 << (base - codes[i]) if codes[i] else 0
+        if self.wake and not self._each[1]:
+            self.wake.reset()
         if not base:
             self.untouched = True
         fifo = _rate(registers[FIFO_CTRL5] >> 3 & 0x0F)
@@ -142,6 +154,8 @@ class LSM6DS3TRC(SampledChip):
                 for axis in range(3):
                     self._out[3 * sensor + axis] = counts[column + axis]
                 self._ready |= 2 >> sensor
+                if sensor and self.wake:
+                    self.wake.take(counts)
         if self._mode() != _BYPASS and self._fifo_every:
             if not self._wait:
                 self._wait = self._fifo_every
@@ -246,6 +260,8 @@ class LSM6DS3TRC(SampledChip):
             return self._stamp(self.clock.now()) >> 8 * (register - TIMESTAMP0) & 0xFF
         if register == STATUS_REG:
             return self._ready
+        if register == WAKE_UP_SRC and self.wake:
+            return self.wake.read_source()
         if OUTX_L_G <= register <= OUTZ_H_XL:
             i = register - OUTX_L_G
             self._ready &= ~(2 >> i // 6)
@@ -317,12 +333,15 @@ class LSM6DS3TRC(SampledChip):
     def _pin(self):
         wanted = self.registers[INT1_CTRL]
         return (
-            (wanted & _INT1_FTH and self._threshold() and self.level >= self._threshold())
+            (self.wake and self.wake.interrupt())
+            or (wanted & _INT1_FTH and self._threshold() and self.level >= self._threshold())
             or (wanted & _INT1_OVR and self.level >= self._depth())
             or (wanted & _INT1_FULL and self._nearly_full())
         )
 
     def _samples_to_event(self):
+        if self.wake and self.wake.is_on():
+            return 1
         words = self._most_words()
         if not words or not self._fifo_every or self._mode() == _BYPASS or self._pin():
             return 0

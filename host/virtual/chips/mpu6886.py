@@ -3,7 +3,8 @@ descriptions); where that is short, after its sibling ICM-20602 (DS-000176).
 
 As the MPU-6050 (mpu6050.py), but: FIFO_EN has one bit for each sensor, and either brings the temperature along
 (packets of 8, 8 or 14 bytes); the FIFO may stop when it is full; it has a watermark; an empty FIFO reads 0xFF; the
-count is latched by its high byte, and again only after its low byte was read; FIFO_RST works at any time.
+count is latched by its high byte, and again only after its low byte was read; FIFO_RST works at any time. With
+`motion` it has wake-on-motion, too (mpu6886_wake.py).
 """
 
 from .mpu6050 import (
@@ -15,16 +16,19 @@ from .mpu6050 import (
     INT_STATUS,
     MPU6050,
     PWR_MGMT_1,
+    PWR_MGMT_2,
     SMPLRT_DIV,
     USER_CTRL,
     WHO_AM_I,
 )
 
 GYRO_CONFIG = 0x1B
+INT_ENABLE = 0x38
 FIFO_WM_INT_STATUS = 0x39
 FIFO_WM_TH1 = 0x60
 FIFO_WM_TH2 = 0x61
 
+_WOM = 0xE0  # INT_ENABLE (12.18): wake-on-motion, x in bit 7
 _FIFO_MODE = 0x40  # CONFIG (12.9): stop when full
 _GYRO_FIFO_EN = 0x10  # FIFO_EN (12.15)
 _ACCEL_FIFO_EN = 0x08
@@ -33,10 +37,18 @@ _FIFO_RST = 0x04  # USER_CTRL (12.30)
 
 
 class MPU6886(MPU6050):
-    """The chip, on I2C or SPI."""
+    """The chip, on I2C or SPI. `motion`: {"counts_per_g": of the source}, which gives it wake-on-motion."""
 
     DEFAULTS = ((CONFIG, 0x80), (PWR_MGMT_1, 0x41), (WHO_AM_I, 0x19))
     READ_ONLY = (FIFO_WM_INT_STATUS, INT_STATUS, FIFO_COUNTH, FIFO_COUNTL, WHO_AM_I)
+
+    def __init__(self, clock, source, *, address=0x68, cs=None, rate_ratio=1.0, faults=None, int1=None, motion=None):
+        self.wake = None
+        if motion:
+            from .mpu6886_wake import Wakeup
+
+            self.wake = Wakeup(self, motion["counts_per_g"])
+        super().__init__(clock, source, address=address, cs=cs, rate_ratio=rate_ratio, faults=faults, int1=int1)
 
     def power_on(self):
         self._count_open = True
@@ -49,6 +61,13 @@ class MPU6886(MPU6050):
         if self.registers[CONFIG] & 7 in (0, 7):
             return 125
         return 1000 * (1 + self.registers[SMPLRT_DIV])
+
+    def _sample(self):
+        MPU6050._sample(self)
+        if self.wake and not self.registers[PWR_MGMT_2] & 0x38:
+            moved = self.wake.take(self.source.counts)
+            if moved:
+                self._status(moved)
 
     def _stored(self, i):
         enabled = self.registers[FIFO_EN]
@@ -102,6 +121,8 @@ class MPU6886(MPU6050):
         return MPU6050._pin(self) or self.registers[FIFO_WM_INT_STATUS] != 0 and self._latched()
 
     def _samples_to_event(self):
+        if self.wake and self.wake.is_on() and self.registers[INT_ENABLE] & _WOM:
+            return 1
         n = MPU6050._samples_to_event(self)
         size = self._packet_bytes() if self.registers[USER_CTRL] & 0x40 else 0
         missing = self._threshold() - self._fifo.level
