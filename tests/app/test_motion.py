@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from host.virtual import VirtualBoard
-from host.virtual.world import world_for
+from host.virtual.world import files_for, world_for
 from tests.app.talk import motion_only, sessions
 from tests.tools.micropython import HOW_TO_GET, interpreter
 
@@ -38,6 +38,10 @@ def config_for(sleep: str = "deep", driver: str = "lsm6dsox", **trigger) -> dict
     if driver.startswith("lis"):
         config["streams"]["imu"] |= {"address": 24, "rate_hz": 100, "ring_blocks": 16, "block_frames": 8}
         config["storage"] = {"stall_ms": 200}
+    elif not driver.startswith(("lsm", "ism")):
+        config["streams"]["imu"] |= {"address": 104, "rate_hz": 100}
+    if driver == "bmi270":
+        config["streams"]["imu"]["config_file"] = "/bmi270.bin"
     return config
 
 
@@ -101,7 +105,7 @@ def live(folder: Path, config: dict, pieces: list[np.ndarray], platform: str | N
     made = world_for(config, clock="virtual", imu=folder / "motion.npy") | {"rtc": UTC_S, "reboots": True} | world
     made["i2c"]["0"][0]["source"]["rate_hz"] = SOURCE_HZ
     made["power_cuts"] = [*world.get("power_cuts", []), [seconds, 1]]
-    files = {}
+    files = files_for(config)
     if platform:
         made["main"] = "as_port"
         files["/as_port.py"] = AS_PORT.replace("PLATFORM", repr(platform)).encode()
@@ -153,7 +157,11 @@ def test_what_moves_is_recorded_and_what_does_not_is_slept_through(tmp_path):
     assert counters["deep_s"] > 0.7 * (life.seconds - sum(len(s) for s in shakes) / SOURCE_HZ - 3 * HOLD_S)
 
 
-@pytest.mark.parametrize("driver", ["lis3dh", "lsm6dso32"])
+SOME = ("lis3dh", "lsm6dso32", "mpu6886", "bmi270")
+REST = ("lsm6ds3trc", "bmi160", "icm42688")
+
+
+@pytest.mark.parametrize("driver", [*SOME, *(pytest.param(driver, marks=pytest.mark.slow) for driver in REST)])
 def test_another_chip_and_light_sleep(tmp_path, driver):
     """RAM stays, and the sensor's pin ends the sleep all the same."""
     pieces = [quiet(15, 1), shake(4, 2), quiet(25, 3), shake(3, 4), quiet(12, 5)]
@@ -233,7 +241,9 @@ def activities() -> list[tuple[str, np.ndarray]]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not activities(), reason=f"no .npy of 100 Hz, three columns, in {RECORDINGS}: MOTELOG_IMU=FOLDER")
-@pytest.mark.parametrize("driver", ["lsm6dsox", "lis3dh"])
+@pytest.mark.parametrize(
+    "driver", ["lsm6dsox", "lis3dh", "lsm6ds3trc", "mpu6886", "bmi160", "bmi270", "icm42688"]
+)
 def test_real_exercises_wake_it_and_real_rest_does_not(tmp_path, driver):
     """Each exercise behind a minute of a real wrist at rest, which is as it lay there before."""
     rest = next(data for name, data in activities() if name == "other" and np.ptp(data, axis=0).max() < REAL_PER_G / 5)

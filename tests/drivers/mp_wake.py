@@ -57,7 +57,7 @@ LOW_POWER = (  # model, the registers that say so: register, mask, value
     (LSM6DSOXModel, ((0x10, 0xF0, 0x20), (0x11, 0xF0, 0), (0x15, 0x10, 0x10))),
     (LSM6DS3TRCModel, ((0x10, 0xF0, 0x20), (0x11, 0xF0, 0), (0x15, 0x10, 0x10))),
     (LIS3DHModel, ((0x20, 0xF0, 0x30),)),
-    (MPU6886Model, ((0x6B, 0x68, 0x20), (0x6C, 0x3F, 0x07), (0x19, 0xFF, 39))),
+    (MPU6886Model, ((0x6B, 0x68, 0x20), (0x6C, 0x3F, 0x07), (0x19, 0xFF, 39), (0x1A, 0x07, 1))),
     (BMI160Model, ((0x40, 0x8F, 0x86),)),
     (BMI270Model, ((0x40, 0x8F, 0x07), (0x7C, 0x01, 0x01), (0x7D, 0x0F, 0x04))),
     (ICM42688Model, ((0x4E, 0x0F, 0x02), (0x50, 0x0F, 0x0A))),
@@ -187,6 +187,14 @@ def test_motion_shorter_than_the_duration_is_none():
         assert rig.shake(0.3, 0.5), rig.imu
 
 
+def test_the_bmi270_wants_one_point_more_than_the_duration_has():
+    for rig in each():
+        if type(rig.chip) is BMI270Model:
+            assert rig.arm(rig.imu, 0.1, 0.12)[1] == 0.12
+            assert not rig.shake(0.3, 0.119), "six points at most"
+            assert rig.shake(0.3, 0.161), "eight"
+
+
 def test_armed_again_it_is_quiet_again():
     for rig in each():
         rig.arm(rig.imu, 0.1)
@@ -202,6 +210,8 @@ def test_disarmed_or_started_it_is_an_ordinary_sensor():
         rig.arm(rig.imu, 0.1)
         rig.disarm(rig.imu)
         assert not rig.shake(1, 0.5), rig.imu
+        if type(rig.chip) is BMI270Model:
+            assert rig.chip.registers[0x7D] == 0, "PWR_CTRL: its accelerometer is off"
         rig.arm(rig.imu, 0.1)
         rig.imu.start()
         buffer = bytearray(rig.imu.frame_bytes * 8)
