@@ -9,8 +9,8 @@ do besides; `divided_hz`: it also has this rate divided by 1 to 256; `same_rate_
 documents use.
 `accel_ranges_g`, `gyro_ranges_dps`: without the latter it has no gyroscope.
 `fifo_frames`, `bytes_on_bus`: frames that the FIFO holds, and bytes per frame read from it; of one sensor and of both.
-`motion`: it can wake a board by its interrupt when something moves: above so many g at least, at most, and for at most so
-many seconds. The MPU-6050 could, too, but its maker's own papers say 2 mg and 32 mg for a step of the threshold.
+`motion`: it can wake a board by its interrupt when something moves: above so many g at least, at most, and for at most
+so many seconds. The MPU-6050 could, too, but its maker's own papers say 2 mg and 32 mg for a step of the threshold.
 `config_bytes`: it runs only after a file of its maker's, of that size, was loaded into it.
 
 Sources: the data sheets named in the drivers (mechanical or sensor specifications, serial interface, FIFO);

@@ -22,7 +22,7 @@ _INT_RESET = 0xB1
 _ACC_NORMAL = 0x11
 _ACC_LOW_POWER = 0x12
 _25_HZ = 0x86  # ACC_CONF: undersampling, which low power wants, one sample of each
-_RANGES = ((2, 3), (4, 5))  # g, ACC_RANGE
+_RANGES = {2: 3, 4: 5}  # g: ACC_RANGE
 _ANY_MOTION = 0x07  # INT_EN_0: x, y, z
 _ANY_MOTION_INT1 = 0x04  # INT_MAP_0
 _LATCHED = 0x0F
@@ -36,11 +36,9 @@ def wake_on_motion(imu, threshold_g, duration_s=0):
     next was above ``threshold_g`` for longer than ``duration_s`` -> the threshold in g and the duration in s that the
     chip has. ``imu.start()`` ends it, and so does ``disarm``. ValueError for what the chip cannot do; takes 0.12 s.
     """
+    full_scale = 2 if threshold_g * 256 < 255.5 else 4
+    code = max(1, round(threshold_g * 512 / full_scale))
     samples = round(duration_s * RATE_HZ)
-    for full_scale, selection in _RANGES:
-        code = max(1, round(threshold_g * 512 / full_scale))
-        if code <= 255:
-            break
     if code > 255 or not 0 <= samples <= 3:
         raise ValueError(f"{threshold_g} g for {duration_s} s: the {imu._NAME} takes up to 1.99 g for up to 0.12 s")
     write = imu._registers.write
@@ -49,7 +47,7 @@ def wake_on_motion(imu, threshold_g, duration_s=0):
     sleep_ms(5)  # 3.8 ms
     write(_ACC_CONF, _25_HZ)
     sleep_ms(1)
-    write(_ACC_RANGE, selection)
+    write(_ACC_RANGE, _RANGES[full_scale])
     write(_INT_MOTION_0, samples)
     write(_INT_MOTION_1, code)
     write(_INT_LATCH, _LATCHED)

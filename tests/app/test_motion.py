@@ -241,9 +241,7 @@ def activities() -> list[tuple[str, np.ndarray]]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not activities(), reason=f"no .npy of 100 Hz, three columns, in {RECORDINGS}: MOTELOG_IMU=FOLDER")
-@pytest.mark.parametrize(
-    "driver", ["lsm6dsox", "lis3dh", "lsm6ds3trc", "mpu6886", "bmi160", "bmi270", "icm42688"]
-)
+@pytest.mark.parametrize("driver", ["lsm6dsox", "lis3dh", "lsm6ds3trc", "mpu6886", "bmi160", "bmi270", "icm42688"])
 def test_real_exercises_wake_it_and_real_rest_does_not(tmp_path, driver):
     """Each exercise behind a minute of a real wrist at rest, which is as it lay there before."""
     rest = next(data for name, data in activities() if name == "other" and np.ptp(data, axis=0).max() < REAL_PER_G / 5)

@@ -128,8 +128,8 @@ class BMI160(BMI270):
                 self._configure()
 
     def _command(self, value):
-        """Power modes 10h (suspend), 11h (normal), 12h (low power) for the accelerometer, 14h, 15h for the gyroscope; the
-        others."""
+        """Power modes 10h (suspend), 11h (normal), 12h (low power) for the accelerometer, 14h, 15h for the gyroscope;
+        the others."""
         if value in (0x10, 0x11, 0x14, 0x15):
             self._switch(_GYR_ON if value & 4 else _ACC_ON, value & 1)
         elif value == 0x12:

@@ -70,8 +70,9 @@ _TICK_US = 39.0625  # sensor time
 
 
 class BMI270(SampledChip):
-    """The chip. `int1` is its INT1; both sensors are sampled at the faster one's rate. `motion`: {"counts_per_g": of the
-    source}, which gives it its any-motion interrupt. The constants are what differs between it and its relatives."""
+    """The chip. `int1` is its INT1; both sensors are sampled at the faster one's rate. `motion`: {"counts_per_g": of
+    the source}, which gives it its any-motion interrupt. The constants are what differs between it and its relatives.
+    """
 
     _DEFAULTS = (
         (CHIP_ID, 0x24),

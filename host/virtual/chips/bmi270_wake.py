@@ -1,9 +1,9 @@
-"""The any-motion feature of Bosch's BMI270, after the data sheet BST-BMI270-DS000 (section 4.8; feature page 1: ANYMO_1,
-ANYMO_2; INT1_MAP_FEAT, INT_LATCH) and BMI270_SensorAPI; how the reference moves, after BMA456's BST-BMA456-DS000, whose
-engine is of the same kind.
+"""The any-motion feature of Bosch's BMI270, after the data sheet BST-BMI270-DS000 (section 4.8; feature page 1:
+ANYMO_1, ANYMO_2; INT1_MAP_FEAT, INT_LATCH) and BMI270_SensorAPI; how the reference moves, after BMA456's
+BST-BMA456-DS000, whose engine is of the same kind.
 
-Modelled: feature page 1, of which any-motion alone means something; its engine at 50 Hz; the reference; duration; latched
-and plain interrupts; INT1. Not modelled: the other features, axis remapping, INT2.
+Modelled: feature page 1, of which any-motion alone means something; its engine at 50 Hz; the reference; duration;
+latched and plain interrupts; INT1. Not modelled: the other features, axis remapping, INT2.
 
 Traps: the engine is in the configuration file: before that is loaded there are no features; while power is saved they
 cannot be reached; the engine stands still while the accelerometer has less than 50 Hz; the output must be 7 to be seen

@@ -3,8 +3,8 @@ descriptions; section 6: FIFO).
 
 Modelled: identity, banks, soft reset, the rates and full scales, the FIFO with packets 1, 2 and 3, its count, lost
 packets and time stamps, both byte orders, the sense registers, INT1 for the FIFO and data ready; with `motion`
-wake-on-motion, too (icm42688_wake.py). Not modelled: filters, temperature (always 0), packet 4 (20 bit), FSYNC, the self
-test, the other motion functions, INT2, I3C.
+wake-on-motion, too (icm42688_wake.py). Not modelled: filters, temperature (always 0), packet 4 (20 bit), FSYNC, the
+self test, the other motion functions, INT2, I3C.
 
 Traps: an overflow drops the oldest packets; FIFO_FULL means full, not lost; the count is latched; the first count
 after a reset or a flush reads 0 (Linux works around it); writes within 200 us of a sensor's start get lost; a

@@ -3,8 +3,9 @@
 
 Modelled: identity, reset and boot, data rates, output registers, the FIFO of words without tags with its pattern
 counter, decimation and data sets 1, 2 (gyroscope, accelerometer) and 4 (time stamp), the time stamp, INT1 for the
-FIFO; with `motion` the wake-up function, too (lsm6ds3trc_wake.py). Not modelled: filters and settling (the counts come from the source as they are, whatever the full scale),
-temperature, embedded functions, sensor hub, BDU, INT2, the FIFO modes that wait for a trigger.
+FIFO; with `motion` the wake-up function, too (lsm6ds3trc_wake.py). Not modelled: filters and settling (the counts come
+from the source as they are, whatever the full scale), temperature, embedded functions, sensor hub, BDU, INT2, the FIFO
+modes that wait for a trigger.
 
 Traps: 2048 words are no multiple of a frame, and an overrun takes single words: only FIFO_PATTERN tells which word
 comes next; DIFF_FIFO has 11 bits, so that a full FIFO says 0 words (and OVER_RUN).

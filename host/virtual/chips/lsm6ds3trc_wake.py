@@ -1,6 +1,7 @@
-"""The wake-up function of ST's LSM6DS3TR-C, after its data sheet DocID030071 (registers WAKE_UP_SRC, TAP_CFG, WAKE_UP_THS,
-WAKE_UP_DUR, MD1_CFG) and AN5130 (section "Wake-up interrupt"): as the LSM6DSOX's (lsm6_wake.py), with all switches in
-one register, TAP_CFG, one weight of the threshold, and a latched interrupt that ends when WAKE_UP_SRC is read.
+"""The wake-up function of ST's LSM6DS3TR-C, after its data sheet DocID030071 (registers WAKE_UP_SRC, TAP_CFG,
+WAKE_UP_THS, WAKE_UP_DUR, MD1_CFG) and AN5130 (section "Wake-up interrupt"): as the LSM6DSOX's (lsm6_wake.py), with all
+switches in one register, TAP_CFG, one weight of the threshold, and a latched interrupt that ends when WAKE_UP_SRC is
+read.
 
 Traps: those of the LSM6DSOX; bit 4 of WAKE_UP_DUR is the time stamp's resolution here, not the threshold's weight.
 """

@@ -1,6 +1,6 @@
-"""Wake-on-motion of TDK InvenSense's MPU-6886, after the data sheet DS-000193 (section 5.1; registers ACCEL_WOM_X_THR ..
-ACCEL_WOM_Z_THR, ACCEL_INTEL_CTRL, INT_ENABLE), M5Stack's driver for the addresses of the thresholds, and Linux'
-inv_mpu6050 for their step of 4 mg.
+"""Wake-on-motion of TDK InvenSense's MPU-6886, after the data sheet DS-000193 (section 5.1; registers ACCEL_WOM_X_THR,
+Y and Z, ACCEL_INTEL_CTRL, INT_ENABLE), M5Stack's driver for the addresses of the thresholds, and Linux' inv_mpu6050 for
+their step of 4 mg.
 
 Modelled: the change from one sample to the next, of each axis by itself, at the rate of the samples; cycle mode.
 Not modelled: the comparison with a first sample (ACCEL_INTEL_MODE = 0), AND of the axes (WOM_TH_MODE), averaging.
