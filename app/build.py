@@ -109,6 +109,7 @@ def build(board, config, secrets, shown, boots, boot_ms):
     board.agenda, board.uploads = timetable(config, board)
     del timetable
     forget("app.timetable")
+    forget("config.pauses")
 
 
 def _first_line(path):

@@ -44,7 +44,7 @@ class Control:
             except OSError as error:
                 return False, "the flash does not take it: %s" % error
             except MemoryError:
-                return False, "there is not enough memory for that now; it may be after stop"
+                return False, "there is not enough memory for that now: try again, or after stop"
         if name not in ("start", "stop", "pause", "status", "reboot", "safe-mode", "exit"):
             return False, "unknown command %r; there are: start, stop, pause, label TEXT, label-start TEXT, " \
                 "label-end TEXT, status, reconfigure {json}, reboot, safe-mode, exit" % name[:32]  # fmt: skip

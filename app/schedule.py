@@ -5,12 +5,11 @@ knows the time, `relative` makes one up in which the board was switched on at th
 runs, and the hours of the day mean nothing. docs/schedule.md says it in words.
 """
 
-from config.times import instant, minutes
+from config.times import DAYS, instant, minutes
 
 DAY = 86400
 EVER = 1 << 40
 GRACE_S = 60  # a clock that is set back by less than that interrupts no recording
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_0 = 5  # 2000-01-01 was a Saturday
 
 

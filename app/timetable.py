@@ -23,7 +23,9 @@ def timetable(config, board):
 
     may_interrupt = upload["while_recording"]
     if may_interrupt is None:
-        has_pauses = schedule["windows"] or board.motion
+        from config.pauses import longest_pause_s
+
+        has_pauses = board.motion or longest_pause_s(schedule["windows"])
         may_interrupt = not has_pauses or outlasts_handshake(board.streams)
     policy = Policy(upload, config["device"], may_interrupt)
     connect_s = upload["connect_s"]

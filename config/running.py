@@ -3,10 +3,9 @@
 """
 
 from config.chips import CHIPS
-from config.times import instant, minutes
+from config.times import DAYS, instant, minutes
 from config.validate import listed, shown
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEK = 7 * 1440
 SLACK = 12  # a sensor may run faster than its nominal rate: rings are held to a twelfth more
 
@@ -83,7 +82,7 @@ def _windows(windows):
             yield (path + ".record_s", "is longer than the window", "at most {}".format(length * 60))
         if "days" in window:
             for day in range(7):
-                if window["days"] is None or _DAYS[day] in window["days"]:
+                if window["days"] is None or DAYS[day] in window["days"]:
                     taken.append((day * 1440 + times[0], day * 1440 + times[0] + length, i))
     yield from _overlaps(taken)
 

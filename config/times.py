@@ -1,5 +1,6 @@
 """Times of the configuration as numbers, UTC. Board and laptop. An epoch of 2000-01-01 keeps seconds small."""
 
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)  # days of a year in front of its months
 
 

@@ -64,7 +64,8 @@ def allowed(rule):
     if kind in ("int", "number"):
         return "{} from {} to {}".format(_NAMES[kind], rule[1], rule[2])
     if kind == "text":
-        return "text of {} to {} characters".format(rule[1], rule[2]) + _spelling(rule[3], rule[4])
+        length = rule[1] if rule[1] == rule[2] else "{} to {}".format(rule[1], rule[2])
+        return "text of {} characters".format(length) + _spelling(rule[3], rule[4])
     return _NAMES[kind]
 
 

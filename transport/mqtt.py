@@ -297,7 +297,7 @@ class Mqtt:
         try:
             ack = json.loads(bytes(payload))
             name, digest, status, why = ack["name"], ack["sha256"], ack["status"], ack.get("why") or ""
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, MemoryError):  # 4096 nested lists take 400 KB
             return False
         if not (isinstance(name, str) and isinstance(digest, str) and isinstance(status, int) and isinstance(why, str)):
             return False

@@ -25,7 +25,7 @@ class Commands:
             number, line = command["id"], command["do"]
             if not isinstance(line, str) or len(str(number)) > _LONGEST_ID:
                 raise ValueError
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, MemoryError):
             if payload is None:
                 return _reply(None, False, "not done: the command is longer than 4096 bytes")
             return _reply(None, False, 'not done: a command is {"id": "up to 64 characters", "do": "..."}')

@@ -1,10 +1,12 @@
 """What the board does on an average day: how long it records, is awake, sleeps, and how often it uploads."""
 
+import math
 from dataclasses import asdict, dataclass
 
 from config.board_model import board
 from config.checks import frame_bytes
 from config.chips import CHIPS
+from config.pauses import longest_pause_s
 from config.ports import port
 from host.planner.figures import DAY_S, EVENTS_PER_DAY, MOVES_S
 from host.planner.stall import sensor_frames
@@ -59,7 +61,7 @@ def duty(
     """
     schedule = config["schedule"]
     recordings, record_s = _events(schedule, case) if wakes_by_motion(config) else _recordings(schedule)
-    uploads, always = _uploads(config, recordings, record_s * bytes_per_s)
+    uploads, always = _uploads(config, recordings, record_s, record_s * bytes_per_s)
     kind = schedule.get("sleep") or "none"
     if kind == "none" or recordings * record_s >= DAY_S:
         return Duty(recordings, record_s, DAY_S, 0, 0, 0, uploads, always)
@@ -154,18 +156,50 @@ def _clock_s(text: str) -> int:
     return int(hours) * 3600 + int(minutes) * 60
 
 
-def _uploads(config: dict, recordings: float, bytes_each: float) -> tuple[float, bool]:
-    """-> (uploads per day, whether the radio stays on all the time)."""
+def _uploads(config: dict, recordings: float, record_s: float, bytes_each: float) -> tuple[float, bool]:
+    """-> (uploads per day, whether the radio stays on all the time), as app/policy.py decides it."""
     upload = config["upload"]
     if not upload:
         return 0.0, False
-    latency_s, batch_kb = upload.get("max_latency_s"), upload.get("min_batch_kb")
     sleeps = (config["schedule"].get("sleep") or "none") != "none"
-    if not latency_s and not batch_kb:
-        return (recordings, False) if sleeps else (1.0, True)  # one connection, kept
-    per_day = bytes_each * recordings / 1024
-    by_size = per_day / batch_kb if batch_kb else 0.0
-    pause_s = DAY_S / recordings / 2 if sleeps else 0.0  # until there is something new that waits, on the average
-    by_age = DAY_S / (latency_s + pause_s) if latency_s else 0.0
-    wanted = max(by_size, by_age) if batch_kb and latency_s else by_size or by_age
-    return (min(wanted, recordings) if sleeps else wanted), False
+    if not sleeps and not has_times(upload):
+        return 1.0, True  # one connection, kept
+    latency_s, batch_kb, align_s = (upload.get(key) for key in ("max_latency_s", "min_batch_kb", "align_s"))
+    news = recordings if sleeps or not interrupts(config) else recordings * _segments(config, record_s)
+    most = min(news, DAY_S / max(1.0, upload.get("interval_s") or 0, align_s or 0))
+    if not latency_s:
+        return most, False
+    pause_s = DAY_S / news / 2  # until there is something new that waits, on the average
+    by_size = bytes_each * recordings / 1024 / batch_kb if batch_kb else 0.0
+    return min(most, max(by_size, DAY_S / _between(latency_s + pause_s, align_s))), False
+
+
+def has_times(upload: dict) -> bool:
+    """Whether uploads have their times on a board that stays awake (app/timetable.py)."""
+    keys = ("max_latency_s", "min_batch_kb", "align_s", "only_if")
+    return any(upload.get(key) for key in keys) or upload.get("while_recording") is False
+
+
+def interrupts(config: dict) -> bool:
+    """Whether uploads go on while it records, as docs/schedule.md says."""
+    may = config["upload"].get("while_recording")
+    if may is not None:
+        return may
+    if not wakes_by_motion(config) and not longest_pause_s(config["schedule"].get("windows") or ()):
+        return True
+    return all((sensor_frames(stream) or 0) >= stream["rate_hz"] for stream in config["streams"].values())
+
+
+def _segments(config: dict, record_s: float) -> float:
+    """Files that one recording ends, of the stream that ends most."""
+    streams = config["streams"].values()
+    return max(math.ceil(record_s * stream["rate_hz"] / stream["segment_frames"]) for stream in streams)
+
+
+def _between(longest_s: float, align_s: float | None) -> float:
+    """Seconds between uploads, `longest_s` at most and at multiples of `align_s` where one of these is in time."""
+    if not align_s:
+        return longest_s
+    if align_s <= longest_s:
+        return longest_s // align_s * align_s
+    return align_s / math.ceil(align_s / longest_s)

@@ -1,10 +1,13 @@
 """The whole forecast of one configuration on one board, what cannot work of it, and what is doubtful."""
 
+import time
 from dataclasses import dataclass, field
 
 from config.board_model import Board, board
+from config.pauses import longest_pause_s
+from config.times import instant
 from host.planner import code, flash, stall, upload
-from host.planner.duty import Duty, duty, wakes_by_motion
+from host.planner.duty import Duty, duty, interrupts, wakes_by_motion
 from host.planner.energy import Energy, energy, flash_s, wear_years
 from host.planner.figures import CLOCK_OFF, DAY_S, EVENTS_PER_DAY, MOVES_S, USABLE, WATCH_MA, Range, sensor_ma
 from host.planner.flash import Files
@@ -15,6 +18,7 @@ from host.planner.upload import Way
 Error = tuple[str, str, str]
 """(path in the configuration, what is wrong, what would be right)."""
 _BIG_RINGS = 128 * 1024
+_UNIX_2000 = 946_684_800
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,7 @@ def _warnings(config: dict, made: Plan):
                     f"a {cause} may stop the readers for {worst:.0f} ms, longer than {', '.join(buffers)}: frames are "
                     "lost (and counted) then, unless uploads wait for the end of a recording"
                 )
+    yield from _never(config, made)
     if wakes_by_motion(config):
         boot_s = made.board.figures.boot_s if config["schedule"]["sleep"] == "deep" else None
         late = f"{Range.of(boot_s).low + 0.1:.1f} to {Range.of(boot_s).high + 0.2:.1f} s"
@@ -201,6 +206,23 @@ def _warnings(config: dict, made: Plan):
         yield f"one recording takes {mb:.1f} MB, there is room for {room_mb:.1f} MB"
     if made.wear_years is not None and made.wear_years < 2 and not config["storage"]["card"]:
         yield f"the flash is worn out after {_days(365 * made.wear_years)} of this"
+
+
+def _never(config: dict, made: Plan):
+    """What is asked for and will not happen."""
+    until = (config["schedule"]["active"] or {}).get("until")
+    if until and instant(until) + _UNIX_2000 <= time.time():
+        yield f"schedule.active ended at {until}: nothing is recorded any more"
+    pause_s = longest_pause_s(config["schedule"]["windows"])
+    for way in made.used:
+        needs, uploads = made.ways[way], made.duty.uploads
+        if pause_s and uploads and way != "ble" and not made.duty.radio_always and not interrupts(config):
+            join_s = (needs.connect_s.typical + needs.tls_s.typical) / uploads
+            if pause_s < join_s:
+                yield (
+                    f"uploads wait for a pause between recordings, and the longest is {pause_s} s: joining the network "
+                    f"takes {join_s:.1f} s. Longer pauses, or upload.while_recording true"
+                )
 
 
 def assumptions(config: dict, made: Plan) -> list[tuple[str, Range | None, str]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from config.checks import MAX_BLOCK_BYTES, frame_bytes
 from config.chips import CHIPS
+from config.messages import OVERHEAD_BYTES
 from host.planner.plan import Error
 
 _MOST = 20  # repairs
@@ -146,7 +147,12 @@ def _pdm_ring(stream: dict, filled: dict) -> Iterator[Repair]:
 
 
 def _segment(stream: dict, filled: dict) -> Iterator[Repair]:
-    yield {"segment_frames": _multiple(stream["segment_frames"], stream["block_frames"])}
+    """Whole blocks; as many as one MQTT message takes."""
+    frames = stream["segment_frames"]
+    yield {"segment_frames": _multiple(frames, stream["block_frames"])}
+    if mqtt := (filled.get("upload") or {}).get("mqtt"):
+        most = (mqtt["max_message_kb"] * 1024 - OVERHEAD_BYTES) // frame_bytes(stream)
+        yield {"segment_frames": _multiple(min(frames, most), stream["block_frames"])}
 
 
 def _block(stream: dict, filled: dict) -> Iterator[Repair]:

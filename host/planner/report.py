@@ -12,9 +12,9 @@ def show(config: dict, made: Plan, console: Console, *, with_assumptions: bool =
     duty = made.duty
     console.print(f"[bold]{made.board.title}[/bold]")
     console.print(
-        f"A day: {duty.recordings:.5g} recording{'s' if duty.recordings != 1 else ''} of {_time(duty.record_s)}, awake "
-        f"{_time(duty.awake_s)}, light sleep {_time(duty.light_s)}, deep sleep {_time(duty.deep_s)}, "
-        f"{duty.uploads:.3g} upload{'s' if duty.uploads != 1 else ''}"
+        f"A day: {_count(duty.recordings)} recording{'s' if duty.recordings != 1 else ''} of {_time(duty.record_s)}, "
+        f"awake {_time(duty.awake_s)}, light sleep {_time(duty.light_s)}, deep sleep {_time(duty.deep_s)}, "
+        f"{_count(duty.uploads)} upload{'s' if duty.uploads != 1 else ''}"
         + (", the radio always on" if duty.radio_always else "")
     )
     for table in (_flash(config, made), _ram(made), _stall(made), _upload(made), _energy(made)):
@@ -107,6 +107,11 @@ def _range(value: Range, digits: int) -> str:
     if value.low == value.high:
         return f"{value.typical:,.{digits}f}"
     return f"{value.typical:,.{digits}f} ({value.low:,.{digits}f} to {value.high:,.{digits}f})"
+
+
+def _count(number: float) -> str:
+    """0.286, 22.2, 1,440."""
+    return f"{number:.3g}" if number < 100 else f"{number:,.0f}"
 
 
 def _mb(n_bytes: float) -> str:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.policy import Policy
 from config import board_model
 from host.check import verdict
 from host.planner import duty, flash, plan
@@ -225,3 +226,42 @@ def test_quotients_of_ranges_hold_the_extremes():
     assert Range(1, 2, 3).over(Range(1, 2, 4)) == Range(0.25, 1, 3)
     assert Range(1, 2, 3).over(Range(0, 1, 1)).high == float("inf")
     assert Range(5, 6, 20).beyond(Range(1, 9, 2)) == Range(0, 4, 18)
+
+
+def uploads_per_day(config: dict, record_s: int, sleep_s: int, days: int = 30) -> float:
+    """As the board's own policy begins them, in the pauses between recordings."""
+    policy, since, last, count = Policy(config["upload"], "d", may_interrupt=False), None, 0, 0
+    for begin in range(0, days * DAY_S, record_s + sleep_s):
+        since = begin if since is None else since
+        start = max(begin + record_s, policy.due(since, 0, last, 0))
+        if start < begin + record_s + sleep_s:
+            since, last, count = None, start, count + 1
+    return count / days
+
+
+@given(
+    st.integers(1, 600), st.integers(10, 3000), st.one_of(st.none(), st.integers(60, 40000)),
+    st.one_of(st.none(), st.integers(60, 40000)), st.sampled_from(["none", "light", "deep"]),
+)  # fmt: skip
+@MORE
+def test_bug_uploads_at_multiples_of_align_s_were_reckoned_one_per_recording(record_s, sleep_s, latency, align, sleep):
+    config = cycle(record_s, sleep_s, sleep)
+    config["upload"] |= {"max_latency_s": latency, "align_s": align, "while_recording": False}
+    made, real = duty.duty(config), uploads_per_day(config, record_s, sleep_s)
+    cycles = (record_s + sleep_s) / min(x for x in (latency, align, DAY_S) if x)  # uploads fall into pauses only
+    assert not made.radio_always
+    assert real * (0.8 - cycles) <= made.uploads <= real * (1.2 + 2 * cycles) + 0.1, (made.uploads, real)
+
+
+def test_bug_uploads_that_no_pause_is_long_enough_for_pass_without_a_word():
+    config = cycle(60, 2, "none")
+    config["upload"] |= {"max_latency_s": 600, "while_recording": False}
+    assert any("the longest is 2 s" in warning for warning in plan(config).warnings)
+    config["schedule"]["windows"][0]["sleep_s"] = 60
+    assert not any("the longest is" in warning for warning in plan(config).warnings)
+
+
+def test_bug_a_schedule_that_is_over_passes_without_a_word():
+    config = cycle(60, 540)
+    config["schedule"]["active"] = {"from": None, "until": "2025-01-01T00:00:00Z"}
+    assert any("nothing is recorded any more" in warning for warning in plan(config).warnings)

@@ -1,6 +1,7 @@
 """MQTT on the board without a network: packets, the parser, ids, pieces; each of umqtt's defects has its test here."""
 
 import asyncio
+import gc
 import os
 import sys
 
@@ -252,7 +253,6 @@ def test_lengths():
 
 
 def test_the_parser_takes_no_memory_for_what_is_too_long():
-    import gc
 
     parser = packets.Parser(lambda *packet: None, 4096)
     piece = memoryview(bytes(4096))
@@ -280,3 +280,34 @@ def test_commands_are_remembered_by_id():
     assert len(again) < 300 and len(done) == 9
     commands.obey(b'{"id": 0, "do": "c0"}', False)  # the ninth before it: forgotten
     assert len(done) == 10
+
+
+NESTED = b"[" * 4000  # as lists 200 KB and more
+
+
+def hold_all_but(n_bytes):
+    """-> what holds the rest of the heap."""
+    held = []
+    gc.collect()
+    while gc.mem_free() > n_bytes:
+        held.append(bytearray(n_bytes // 4))
+    return held
+
+
+def test_bug_an_acknowledgement_that_memory_does_not_hold_ended_each_connection():
+    umqtt()
+    from transport.mqtt import Mqtt
+
+    class Spool:
+        device = "d"
+
+    mqtt = Mqtt(Spool(), url="mqtt://broker")
+    held = hold_all_but(100000)
+    mqtt.received(b"motelog/d/ack", memoryview(NESTED), False)
+    assert mqtt.ignored == 1 and held
+
+
+def test_bug_a_command_that_memory_does_not_hold_ended_each_connection():
+    commands = Commands(None)
+    held = hold_all_but(100000)
+    assert b"not done" in commands.obey(memoryview(NESTED), False) and held
