@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.tools.ports import Port
+
 HOW_TO_GET = "no Mosquitto: `apt-get install mosquitto` (only its programs are used, no service)"
 START_S = 60  # for what hangs
 TLS = """\
@@ -46,7 +48,8 @@ class Mosquitto:
         self._scheme = "mqtts" if tls else "mqtt"
         self._process: subprocess.Popen | None = None
         self._log = folder / "mosquitto.log"
-        self.port = 0
+        self._held = Port()
+        self.port = self._held.number
 
     @property
     def url(self) -> str:
@@ -57,17 +60,7 @@ class Mosquitto:
         return self._process.pid
 
     def start(self) -> None:
-        """Returns when it listens. A port that somebody else has taken meanwhile is replaced, the first time."""
-        attempts = 1 if self.port else 5
-        for _ in range(attempts):
-            if attempts > 1:
-                with socket.create_server(("127.0.0.1", 0)) as probe:
-                    self.port = probe.getsockname()[1]
-            if self._listens():
-                return
-        raise RuntimeError(f"Mosquitto does not listen: {self._log.read_text()}")
-
-    def _listens(self) -> bool:
+        """Returns when it listens."""
         settings = self._folder / "mosquitto.conf"
         settings.write_text(
             f"user {getpass.getuser()}\n"  # else root becomes somebody who may not read our files
@@ -79,11 +72,11 @@ class Mosquitto:
         while time.monotonic() < give_up and self._process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return True
+                return
             except OSError:
                 time.sleep(0.02)
         self.kill()
-        return False
+        raise RuntimeError(f"Mosquitto does not listen: {self._log.read_text()}")
 
     def kill(self) -> None:
         self._process.kill()
@@ -95,6 +88,7 @@ class Mosquitto:
 
     def __exit__(self, *_) -> None:
         self.kill()
+        self._held.close()
 
 
 def _passwords(folder: Path, users: dict[str, str]) -> Path:

@@ -44,5 +44,5 @@ class S3:
 
     def __exit__(self, *_) -> None:
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(120)
         self._process.stdout.close()

@@ -11,6 +11,8 @@ import sys
 import time
 from time import ticks_diff, ticks_us
 
+from quiet import without_processor_us
+
 from app.clock import Clock
 from app.fixes import ClockFixes
 from transport import link, portal
@@ -40,11 +42,10 @@ class Spool:
     def is_pending(self, name):
         return name in [other for other, _ in self._names]
 
-    async def add(self, ms, names):
-        """More names, so long after there were no more."""
-        while self._names:
+    async def add(self, sign, names):
+        """More names, when that file is there."""
+        while not exists(sign):
             await asyncio.sleep_ms(1)
-        await asyncio.sleep_ms(ms)
         self._names += names
 
     def parts(self, name):
@@ -116,20 +117,7 @@ def make_transport(scenario, spool, ca, events):
 
 
 clock = Clock()
-
-
-try:
-    schedstat = open("/proc/self/schedstat")  # Linux, Documentation/scheduler/sched-stats.rst
-except OSError:
-    schedstat = None
-
-
-def without_processor_us():
-    """-> for how long this process could have run, and the machine was busy with others; 0 where nobody knows."""
-    if schedstat is None:
-        return 0
-    schedstat.seek(0)
-    return int(schedstat.read().split()[1]) // 1000
+PATIENCE_S = 150  # for what ought to come
 
 
 class Ticker:
@@ -171,24 +159,49 @@ def descriptors():
     return files, sockets
 
 
-async def cancelled(task, ms, events):
-    """Cancels `task` after `ms` and notes how many sockets were open before and after."""
-    await asyncio.sleep_ms(ms)
+def exists(path):
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def has_come(until, shipper, spool, transport, events):
+    """-> whether all has come that the scenario waits for: {"failures": n, "refused": n, "left": n, "said": words in
+    one of the failures, "sign": file}.
+    """
+    return (
+        shipper.failures >= until.get("failures", 0)
+        and len(transport.refused) >= until.get("refused", 0)
+        and ("left" not in until or len(spool.pending()) <= until["left"])
+        and ("said" not in until or any([until["said"] in event[2] for event in events if event[0] == "error"]))
+        and ("sign" not in until or exists(until["sign"]))
+    )
+
+
+async def cancelled(task, is_time):
+    """Cancels `task` when it is time, or when nothing has come of it for minutes. -> sockets open before and after"""
+    for _ in range(PATIENCE_S * 200):
+        if is_time() or task.done():
+            break
+        await asyncio.sleep_ms(5)
     before = descriptors()[1]
     task.cancel()
     try:
         await task
     except asyncio.CancelledError:
-        events.append(["cancelled", before, descriptors()[1]])
+        pass
+    return [before, descriptors()[1]]
 
 
-async def drained(shipper, transport, seconds, events):
-    """Drains for so long, and, on a busy machine, longer and longer until it has come to something. -> what is left"""
+def both_clocks():
+    """-> [the board's, the host's] of one moment, us: between the two looks nobody else has had the processor."""
     while True:
-        left = await shipper.drain(seconds)
-        if not left or events or transport.refused or transport.conflicts or seconds > 60:
-            return left
-        seconds *= 2
+        start = clock.t_us()
+        utc_us = time.time_ns() // 1000
+        if clock.t_us() - start < 200:
+            return [start, utc_us]
 
 
 async def main(scenario):
@@ -199,6 +212,8 @@ async def main(scenario):
         with open(scenario["ca"], "rb") as file:
             ca = file.read()
     __import__("transport.mqtt" if "mqtt" in scenario else "transport.puts")  # the latter is loaded by `connect`
+    if "mqtt" not in scenario:
+        sys.modules["transport.peer"].CONTINUE_MS = scenario["continue_ms"]
     gc.collect()
     heap = gc.mem_alloc()
     before = descriptors()
@@ -209,17 +224,16 @@ async def main(scenario):
     ticker = Ticker(scenario.get("collect", False))
     ticking = asyncio.create_task(ticker.run()) if scenario.get("tick") else None
     start = ticks_us()
-    if "late_ms" in scenario:
-        asyncio.create_task(spool.add(scenario["late_ms"], scenario["late"]))
-    if "cancel_ms" in scenario:
-        await cancelled(asyncio.create_task(shipper.drain(100)), scenario["cancel_ms"], events)
-        left = len(spool.pending())
-    elif "run_ms" in scenario:
-        await cancelled(asyncio.create_task(shipper.run()), scenario["run_ms"], events)
+    if "late" in scenario:
+        asyncio.create_task(spool.add(scenario["late_sign"], scenario["late"]))
+    sockets = None
+    if "until" in scenario:
+        task = asyncio.create_task(shipper.run() if scenario.get("runs") else shipper.drain(2 * PATIENCE_S))
+        sockets = await cancelled(task, lambda: has_come(scenario["until"], shipper, spool, transport, events))
         left = len(spool.pending())
     else:
-        left = await drained(shipper, transport, scenario["drain_s"], events)
-        await shipper.close()
+        left = await shipper.drain(scenario["drain_s"])
+    await shipper.close()
     result = {
         "left": left,
         "events": events,
@@ -227,13 +241,14 @@ async def main(scenario):
         "gap_us": ticker.gap_us,
         "turns": ticker.turns,
         "heap": ticker.heap - heap,
+        "sockets": sockets,
         "left_open": descriptors()[0] - before[0],
         "opened": spool.opened,
         "conflicts": transport.conflicts,
         "refused": transport.refused,
         "status": shipper.status(),
         "fixes": clock.fixes,
-        "utc_us": [clock.t_us(), time.time_ns() // 1000],
+        "utc_us": both_clocks(),
     }
     if ticking:
         ticking.cancel()

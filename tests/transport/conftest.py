@@ -1,8 +1,10 @@
 """Fixtures of the shipping tests: an authority, its server certificate, and a board that ships files."""
 
+import contextlib
 import hashlib
 import json
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -60,21 +62,57 @@ class Bench:
     def files(self, count=2, size=3000):
         return Files(self._folder, count, size)
 
-    def ship(self, files, url, **options):
-        """-> the dict that `board.py` prints; a file or socket left open fails the test here."""
+    def ship(self, files, url, *, until=None, late_when=None, **options):
+        """-> the dict that `board.py` prints; a file or socket left open fails the test here.
+
+        It ends when nothing is left to ship, or when all of `until` has come ({} at once): board.py has the words, and
+        "here" is a function without arguments that is asked on this side. `late_when`: so is this one, and when it
+        says True the names in `late` are there to be shipped.
+        """
         scenario = {
             "folder": str(files.folder), "names": files.names, "url": url, "ca": str(self._authority.der),
-            "timeout_s": 20, "drain_s": 60,
+            "timeout_s": 20, "drain_s": 150, "continue_ms": 20_000,
         }  # fmt: skip
+        signs = {"late_sign": late_when} if late_when else {}
+        if until is not None:
+            scenario["until"] = dict(until)
+            if here := scenario["until"].pop("here", None):
+                signs["sign"] = here
+                scenario["until"]["sign"] = str(self._folder / "sign")
+        scenario |= {"late_sign": str(self._folder / "late_sign")}
         path = self._folder / "scenario.json"
         path.write_text(json.dumps(scenario | options))
-        done = run_micropython(
-            BOARD, str(path), interpreter=self._interpreter, heap=self.heap, timeout_s=180, check=True, env=self.env
-        )
+        with contextlib.ExitStack() as stack:
+            for name, condition in signs.items():
+                stack.enter_context(sign(self._folder / name, condition))
+            done = run_micropython(
+                BOARD, str(path), interpreter=self._interpreter, heap=self.heap, timeout_s=240, check=True, env=self.env
+            )
         print(done.stdout)  # for the report of a failing test
         result = json.loads(done.stdout)
         assert result["left_open"] == 0
         return result
+
+
+@contextlib.contextmanager
+def sign(path, condition):
+    """Makes the file `path` as soon as `condition()` holds, from a thread."""
+    over = threading.Event()
+
+    def look():
+        while not condition():
+            if over.wait(0.005):
+                return
+        path.touch()
+
+    path.unlink(missing_ok=True)
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.fixture

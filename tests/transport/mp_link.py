@@ -4,6 +4,8 @@ import asyncio
 import socket
 from time import ticks_diff, ticks_ms
 
+from quiet import on_a_quiet_machine
+
 from transport import link
 from transport.errors import LOST, REFUSED, TransportError
 
@@ -177,6 +179,7 @@ def test_waking_twice_and_cancelling_at_once():
     with_waiting(then)
 
 
+@on_a_quiet_machine
 def test_an_answer_is_noticed_at_once():
     server, address = listener()
     connection = link.Link("collector.example", 1, None, 60000)

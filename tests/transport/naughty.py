@@ -30,6 +30,7 @@ class Server:
         self.connections = 0
         self.default = obey  # what later connections do
         self.let_go = None  # ends the stalls when the test is over
+        self.stalls = 0  # how many began
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)  # a stalled reader shows soon
         self._listener.setblocking(False)
@@ -47,6 +48,11 @@ class Server:
         self._loop.call_soon_threadsafe(self.let_go.set)
         self._thread.join()
         self._listener.close()
+
+    async def stall(self):
+        """Until the test is over."""
+        self.stalls += 1
+        await self.let_go.wait()
 
     async def _run(self, ready):
         self._loop = asyncio.get_running_loop()
@@ -169,7 +175,7 @@ def after_request(answer, *, then_stall=False):
         await read_request(reader)
         await say(writer, answer)
         if then_stall:
-            await server.let_go.wait()
+            await server.stall()
 
     return behaviour
 
@@ -182,19 +188,26 @@ def after_head(answer, *, then_close=False):
         reader._transport.pause_reading()
         await say(writer, answer)
         if not then_close:
-            await server.let_go.wait()
+            await server.stall()
 
     return behaviour
 
 
 def mid_body(count, *, then):
-    """Reads `count` bytes of the request, then does `then`: "stall", "close" or "reset"."""
+    """Reads `count` bytes of the request, its head at least when that is above 500, then does `then`: "stall", "close"
+    or "reset".
+    """
 
     async def behaviour(server, reader, writer):
-        await reader.readexactly(count)
+        head = b""
+        if count > 500:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if b"Expect" in head:
+                await say(writer, b"HTTP/1.1 100 Continue\r\n\r\n")
+        await reader.readexactly(count - len(head))
         reader._transport.pause_reading()
         if then == "stall":
-            await server.let_go.wait()
+            await server.stall()
         if then == "reset":
             reset(writer.get_extra_info("socket"))
 
@@ -212,7 +225,7 @@ def in_handshake(then):
             if isinstance(then, bytes):
                 await loop.sock_sendall(sock, then)
             elif then == "stall":
-                await server.let_go.wait()
+                await server.stall()
             elif then == "reset":
                 reset(sock)
         finally:

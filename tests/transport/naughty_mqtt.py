@@ -205,10 +205,6 @@ def serve(behaviour):
     return run
 
 
-async def stall(server):
-    await server.let_go.wait()
-
-
 def cut(count, how="close"):
     """Takes `count` bytes of the board in all, a good broker so far; then closes or says nothing any more."""
 
@@ -220,6 +216,6 @@ def cut(count, how="close"):
             return
         except EOFError:
             if how == "stall":
-                await stall(server)
+                await server.stall()
 
     return behaviour

@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.tools.ports import Port
+
 HOW_TO_GET = "nginx is not installed (Debian: apt-get install nginx-light)"
 CONFIG = """
 daemon off;
@@ -48,8 +50,8 @@ class Nginx:
         self.data.mkdir(parents=True)
         for part in (folder, self.data):
             part.chmod(0o777)  # a master run by root has workers of another user
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self._held = Port()
+        self.port = self._held.number
         self.url = f"https://127.0.0.1:{self.port}"
         self._config = folder / "nginx.conf"
         user = "user root;\n" if os.geteuid() == 0 else ""
@@ -66,6 +68,7 @@ class Nginx:
                 return self
             except OSError:
                 if self._process.poll() is not None:
+                    self._held.close()
                     raise OSError(self._process.stderr.read().decode()) from None
                 time.sleep(0.02)
         raise OSError("nginx does not listen")
@@ -74,6 +77,7 @@ class Nginx:
         self._process.terminate()
         self._process.wait(60)
         self._process.stderr.close()
+        self._held.close()
 
     def stored(self) -> dict[str, bytes]:
         """Path -> content of what is there."""

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests.tools.ports import Port
 from tests.transport import certificates, naughty
 from tests.transport.certificates import Authority
 from tests.transport.naughty import STORED, Server, after_head, after_request, in_handshake, mid_body, status
@@ -61,7 +62,7 @@ async def ask_then_refuse(server, reader, writer):
     await naughty.say(writer, b"HTTP/1.1 100 Continue\r\n\r\n")
     await reader.readexactly(10_000)
     await naughty.say(writer, status(413))
-    await server.let_go.wait()
+    await server.stall()
 
 
 def test_a_file_that_arrived_unseen_does_not_travel_again(bench, tls):
@@ -84,7 +85,7 @@ def test_what_was_shipped_before_the_board_was_started_anew_does_not_travel_agai
 def test_a_server_that_knows_no_expect_gets_the_file_after_a_second(bench, tls):
     files = bench.files(2, BIG)
     with Server([deaf_to_expect], tls) as server:
-        result = bench.ship(files, server.url)
+        result = bench.ship(files, server.url, continue_ms=1000)
     assert result["events"] == files.acks and server.stored == files.content
     assert server.expected == [True, False, False, False]  # only what may be there
     assert result["us"] > 900_000
@@ -206,7 +207,7 @@ NOWHERE = {  # Location: part of the reason
 def test_a_redirection_to_nowhere_is_not_followed(bench, tls, location):
     files = bench.files(1, 50_000)
     with Two(tls, location=location) as two:
-        result = bench.ship(files, two.first.url, drain_s=0.5)
+        result = bench.ship(files, two.first.url, until={"failures": 1})
     assert acks(result) == [] and NOWHERE[location] in errors(result)[0][1] and two.other.connections == 0
     assert result["status"]["cause"] == "server"
 
@@ -216,7 +217,7 @@ def test_a_redirection_to_a_server_that_we_do_not_trust(bench, tls, tmp_path):
     files = bench.files(1, 50_000)
     with Two(tls) as two:
         two.other.tls = stranger
-        result = bench.ship(files, two.first.url, drain_s=0.5)
+        result = bench.ship(files, two.first.url, until={"failures": 1})
     assert acks(result) == [] and two.other.stored == {} and result["status"]["cause"] == "certificate"
 
 
@@ -243,7 +244,7 @@ def test_there_already_counts_elsewhere_when_it_is_proven(bench, tls, kind):
 def test_there_already_counts_for_nothing_elsewhere_without_a_proof(bench, tls, fields):
     files = bench.files(1, 50_000)
     with Two(tls, [exists(*fields)] * 999) as two:
-        result = bench.ship(files, two.first.url, drain_s=0.5)
+        result = bench.ship(files, two.first.url, until={"refused": 1})
     assert acks(result) == [] and result["left"] == 1 and result["conflicts"] == {}
     assert "does not say with which content (412)" in str(result["refused"]) and result["status"]["cause"] == "refused"
 
@@ -309,7 +310,7 @@ class Strict:
                 link, _ = self._listener.accept()
             except OSError:
                 return
-            link.settimeout(0.2)
+            link.settimeout(60)  # for who is gone
             tls = self._context.wrap_socket(link, server_side=True, do_handshake_on_connect=False)
             try:
                 tls.do_handshake()
@@ -343,7 +344,7 @@ def test_without_the_right_client_certificate_the_cause_is_credentials(
         options["cert"], options["key"] = certificates.client(Authority(tmp_path, "other"))
     context = demanding(authority, authority, version)
     with Server([], context) if server == "closes" else Strict(context) as listening:
-        result = bench.ship(bench.files(1, 50_000), listening.url, drain_s=1, **options)
+        result = bench.ship(bench.files(1, 50_000), listening.url, until={"failures": 3}, **options)
     assert acks(result) == [] and result["status"]["cause"] == "credentials", result["status"]
 
 
@@ -362,7 +363,7 @@ def test_each_cause_is_told(bench, tls, authority, tmp_path):
     }
     for cause, plan in behaviours.items():
         with Server(plan, tls) as server:
-            result = bench.ship(bench.files(1), server.url, drain_s=1.5)
+            result = bench.ship(bench.files(1), server.url, until={"failures": 3})
         assert result["status"]["cause"] == cause, result["status"]
     with Server([], tls) as server:
         result = bench.ship(bench.files(1), server.url)
@@ -373,17 +374,18 @@ def test_each_cause_is_told(bench, tls, authority, tmp_path):
 @pytest.mark.parametrize(("year", "cause"), [(2024, "clock"), (2025, "certificate")])
 def test_a_certificate_that_is_out_of_date_on_a_board_that_does_not_know_the_date(bench, authority, year, cause, days):
     with Server([], authority.server(**days)) as server:
-        result = bench.ship(bench.files(1), server.url, drain_s=0.3, year=year)
+        result = bench.ship(bench.files(1), server.url, until={"failures": 1}, year=year)
     assert acks(result) == [] and server.stored == {} and result["status"]["cause"] == cause, result["status"]
     words = "(the clock of this board is not set)" if cause == "clock" else "(or the clock of this board is wrong)"
     assert words in result["status"]["last_error"]
 
 
 def test_nobody_there_and_no_such_name(bench):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert bench.ship(bench.files(1), f"https://127.0.0.1:{port}", drain_s=0.3)["status"]["cause"] == "collector_down"
-    result = bench.ship(bench.files(1), "https://no-such-host.invalid", drain_s=0.3)
+    once = {"failures": 1}
+    with Port() as port:
+        result = bench.ship(bench.files(1), f"https://127.0.0.1:{port.number}", until=once)
+    assert result["status"]["cause"] == "collector_down"
+    result = bench.ship(bench.files(1), "https://no-such-host.invalid", until=once)
     assert result["status"]["cause"] == "dns" and "cannot resolve the name" in result["status"]["last_error"]
 
 
@@ -434,16 +436,19 @@ def test_a_captive_portal_is_told_from_a_server_with_a_bad_certificate(bench, tl
         "silent": [in_handshake("stall")],
     }[how]
     with Server(plan * 99, tls) as server, Page(page) as portal:
-        result = bench.ship(bench.files(1), server.url, drain_s=0.5, timeout_s=0.3, portal_port=portal.port)
+        timeout_s = 0.3 if how == "silent" else 60
+        result = bench.ship(
+            bench.files(1), server.url, until={"failures": 1}, timeout_s=timeout_s, portal_port=portal.port
+        )
     assert portal.asked and all(line.startswith(b"GET /motelog-") for line in portal.asked)
     assert (result["status"]["cause"] == "captive_portal") == PAGES[page], result["status"]
     assert ("log in first" in result["status"]["last_error"]) == PAGES[page]
 
 
 def test_a_server_that_has_spoken_is_no_portal(bench, tls):
-    with Server([after_request(status(503))] + [in_handshake("close")] * 99, tls) as server, Page(b"") as portal:
-        bench.ship(bench.files(1), server.url, drain_s=0.3, portal_port=portal.port)
-    assert portal.asked == []
+    with Server([after_request(status(503))] + [in_handshake("close")] * 9, tls) as server, Page(b"") as portal:
+        result = bench.ship(bench.files(1), server.url, portal_port=portal.port)
+    assert portal.asked == [] and result["status"]["failures"] == 10
 
 
 # The collector's clock
@@ -464,17 +469,17 @@ def clocked(offset_us, error_us, inside_s=0.0):
     return behaviour
 
 
-@pytest.mark.parametrize("inside_s", [0, 0.2])
+@pytest.mark.parametrize("inside_s", [0, 1])
 def test_the_collectors_clock_is_a_fix(bench, tls, inside_s):
     offset_us = 86_400_000_000
     with Server([clocked(offset_us, 1234, inside_s)], tls) as server:
-        result = bench.ship(bench.files(2), server.url)
+        result = bench.ship(bench.files(1), server.url)
     assert result["fixes"]
     t_us, utc_us = result["utc_us"]
     for fix_t, fix_utc, uncertainty, source in result["fixes"]:
         true = utc_us - t_us + fix_t + offset_us
         assert abs(fix_utc - true) <= uncertainty and uncertainty >= 1234 and source == "collector:127.0.0.1"
-    assert min(fix[2] for fix in result["fixes"]) < 60_000  # what the server takes does not count
+    assert min(fix[2] for fix in result["fixes"]) < 400_000  # what the server takes does not count
 
 
 @slow

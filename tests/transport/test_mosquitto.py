@@ -53,7 +53,7 @@ def test_tls_password_and_client_certificate(bench, certificates, authority, tmp
             form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
             key.write_bytes(loaded.private_bytes(*form))
             mqtt = {"user": "wrist", "password": PASSWORD, "cert": str(cert), "key": str(key)}
-            result = bench.ship(files, broker.url, mqtt=mqtt, timeout_s=8)
+            result = bench.ship(files, broker.url, mqtt=mqtt)
             assert arrived(files, result, collector) and errors(result) == []
 
 
@@ -72,7 +72,7 @@ def test_what_is_wrong_is_named(bench, certificates, tmp_path, case, words):  # 
     with Mosquitto(tmp_path / "broker", users=USERS, tls=certificates(host, **days), require=case == "no certificate") \
             as broker:  # fmt: skip
         mqtt = {"user": "wrist", "password": "wrong horse" if case == "password" else PASSWORD}
-        result = bench.ship(bench.files(1), broker.url, mqtt=mqtt, drain_s=1, timeout_s=5)
+        result = bench.ship(bench.files(1), broker.url, mqtt=mqtt, until={"said": words})
     assert result["left"] == 1
     named = [words in message for _, message in errors(result)]
     assert any(named) and {kind for kind, message in errors(result) if words not in message} <= {"link lost"}, errors(

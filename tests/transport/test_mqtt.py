@@ -13,12 +13,12 @@ from tests.tools.board_libs import board_libs
 from tests.tools.micropython import SEARCH_PATH
 from tests.transport import naughty_mqtt as naughty
 from tests.transport.conftest import Bench
-from tests.transport.naughty_mqtt import DEVICE, Broker, ack, cut, puback, publish, stall
-from tests.transport.test_https import errors
+from tests.transport.naughty_mqtt import DEVICE, Broker, ack, cut, puback, publish
+from tests.transport.test_https import TIMEOUTS_S, errors
 
-TIMEOUT_S = 1
+TIMEOUT_S = 1  # where a wait ends in one
 MANY = 100  # names
-PATIENCE = {"patience_s": 0.2}
+PATIENCE_S = (0.2, 2, 10)  # longer on a machine too busy for the first
 
 
 class MqttBench(Bench):
@@ -76,7 +76,7 @@ def in_answer(data, *, then_stall=False):
         await session.packet()
         await session.say(data)
         if then_stall:
-            await stall(server)
+            await server.stall()
 
     return behaviour
 
@@ -90,26 +90,26 @@ def after_subscription(*pieces, then_stall=True):
         for piece in pieces:
             await session.say(piece)
         if then_stall:
-            await stall(server)
+            await server.stall()
 
     return behaviour
 
 
 async def silent(server, session):
     """Accepts the connection and says nothing."""
-    await stall(server)
+    await server.stall()
 
 
 async def no_suback(server, session):
     await session.welcome(server)
-    await stall(server)
+    await server.stall()
 
 
 async def refuses_subscription(server, session):
     await session.welcome(server)
     _, body = await session.packet()
     await session.say(naughty.suback(body, code=0x80))
-    await stall(server)
+    await server.stall()
 
 
 async def no_puback(server, session):
@@ -129,7 +129,7 @@ async def talks_and_does_not_listen(server, session):
 
 
 EVIL = {  # name: (behaviour of the first connection, kind, part of the message)
-    "silent": (silent, "timeout", "answer took longer than 1000 ms"),
+    "silent": (silent, "timeout", "answer"),
     "close at once": (cut(0), "link lost", ""),
     "close in CONNECT": (cut(20), "link lost", ""),
     "close after CONNECT": (in_answer(b""), "link lost", "closed the connection during CONNECT"),
@@ -143,10 +143,10 @@ EVIL = {  # name: (behaviour of the first connection, kind, part of the message)
     "password": (in_answer(b"\x20\x02\0\x04"), "refused", "user name or password"),
     "authorisation": (in_answer(b"\x20\x02\0\x05"), "refused", "does not let this user in"),
     "code 99": (in_answer(b"\x20\x02\0\x63"), "refused", "code 99"),
-    "no SUBACK": (no_suback, "timeout", "acknowledgement took longer than 1000 ms"),
+    "no SUBACK": (no_suback, "timeout", "acknowledgement"),
     "SUBACK 0x80": (refuses_subscription, "refused", "subscribe to motelog/wrist-01/ack"),
-    "no PUBACK": (no_puback, "timeout", "acknowledgement took longer than 1000 ms"),
-    "floods": (talks_and_does_not_listen, "timeout", "sending took longer"),
+    "no PUBACK": (no_puback, "timeout", "acknowledgement"),
+    "floods": (talks_and_does_not_listen, "timeout", "sending"),
     "length of five bytes": (after_subscription(b"\x30\xff\xff\xff\xff\x01"), "garbage", "more than four bytes"),
     "QoS 2": (after_subscription(b"\x34\x05\0\1a\0\1"), "garbage", "QoS 2"),
     "QoS 3": (after_subscription(b"\x36\x05\0\1a\0\1"), "garbage", "QoS 3"),
@@ -167,10 +167,15 @@ EVIL = {  # name: (behaviour of the first connection, kind, part of the message)
 def test_evil_broker_is_named_and_loses_nothing(bench, name):
     behaviour, kind, words = EVIL[name]
     files = bench.files(3)
-    with Broker([behaviour]) as broker:
-        result = bench.ship(files, broker.url, timeout_s=TIMEOUT_S if kind == "timeout" else 5, tick=True)
-    assert complete(files, result, broker)
-    assert [(error[0], words in error[1]) for error in errors(result)[:1]] == [(kind, True)], errors(result)
+    for timeout_s in TIMEOUTS_S if kind == "timeout" else [60]:
+        with Broker([behaviour]) as broker:
+            result = bench.ship(files, broker.url, timeout_s=timeout_s, tick=True)
+        assert complete(files, result, broker)
+        first, message = errors(result)[0]
+        if words in message:
+            break
+    assert first == kind and words in message
+    assert kind != "timeout" or message.endswith(f" took longer than {timeout_s * 1000} ms")
 
 
 async def held_puback(server, session):
@@ -217,10 +222,9 @@ async def forged_acks(server, session):
 def test_forged_acknowledgements_change_nothing(bench):
     files = bench.files(2)
     with Broker([forged_acks] * 2) as broker:
-        broker.default = naughty.serve(silent)
-        result = bench.ship(files, broker.url, drain_s=2.5, timeout_s=TIMEOUT_S)
-    assert result["left"] == 2 and not [e for e in result["events"] if e[0] == "ack"]
-    assert result["conflicts"] == result["refused"] == {}
+        result = bench.ship(files, broker.url, mqtt={"patience_s": 0.2})
+    assert complete(files, result, broker)  # the good one, which comes after these, was asked for both
+    assert result["conflicts"] == result["refused"] == {} and len(broker.connects) > 2
 
 
 def test_no_ack_of_the_collector_is_named_and_sent_again_after_its_deadline(bench):
@@ -233,9 +237,12 @@ def test_no_ack_of_the_collector_is_named_and_sent_again_after_its_deadline(benc
         await naughty.obey_on(server, session)
 
     files = bench.files(3)
-    with Broker([deaf]) as broker:
-        result = bench.ship(files, broker.url, mqtt=PATIENCE)
-    assert complete(files, result, broker)
+    for patience_s in PATIENCE_S:
+        with Broker([deaf]) as broker:
+            result = bench.ship(files, broker.url, mqtt={"patience_s": patience_s})
+        assert complete(files, result, broker)
+        if result["status"]["failures"] == 2:
+            break
     assert {error[0] for error in errors(result)} == {"timeout"} and "no collector acknow" in errors(result)[0][1]
     assert result["status"]["failures"] == 2 and result["status"]["connections"] == 1
     assert not any(dup for _, _, dup in broker.seen)  # new messages, each with its own id
@@ -249,9 +256,13 @@ def test_one_lost_acknowledgement_is_no_failure(bench):
         await naughty.obey_on(server, session)
 
     files = bench.files(3)
-    with Broker([loses_one]) as broker:
-        result = bench.ship(files, broker.url, mqtt=PATIENCE)
-    assert complete(files, result, broker) and errors(result) == []
+    for patience_s in PATIENCE_S:
+        with Broker([loses_one]) as broker:
+            result = bench.ship(files, broker.url, mqtt={"patience_s": patience_s})
+        assert complete(files, result, broker)
+        if not errors(result):
+            break
+    assert errors(result) == []
 
 
 @pytest.mark.parametrize(("present", "status"), [(False, "new"), (True, "dup")])
@@ -321,7 +332,8 @@ def test_with_ack_broker_its_word_is_enough(bench):
 def test_what_the_collector_does_not_take(bench, status, kind):
     files = bench.files(2)
     with Broker(status=status) as broker:
-        result = bench.ship(files, broker.url, drain_s=0.5)
+        until = None if kind == "conflicts" else {"refused": 2, "here": lambda: len(broker.seen) > 2}
+        result = bench.ship(files, broker.url, until=until)
     assert result["left"] == 2 and sorted(result[kind]) == [name for name, _ in files.names]
     assert all(f"({status}: because)" in reason for reason in result[kind].values())
     assert len(broker.seen) == 2 if kind == "conflicts" else len(broker.seen) > 2
@@ -331,7 +343,7 @@ def test_what_the_collector_does_not_take(bench, status, kind):
 def test_what_concerns_all_ends_the_round(bench, status, cause):
     files = bench.files(2)
     with Broker(status=status) as broker:
-        result = bench.ship(files, broker.url, drain_s=0.5)
+        result = bench.ship(files, broker.url, until={"failures": 1})
     assert result["left"] == 2 and errors(result)[0][0] == "refused" and str(status) in errors(result)[0][1]
     assert result["status"]["cause"] == cause and result["status"]["connections"] == 1
 
@@ -366,10 +378,10 @@ def test_ping_when_idle_and_a_broker_that_does_not_answer_it(bench):
             server.pings += first == 0xC0
 
     files = bench.files(0)
-    with Broker([mute]) as broker:
-        result = bench.ship(files, broker.url, mqtt={"keepalive_s": 1}, timeout_s=TIMEOUT_S, run_ms=5000)
-    assert broker.pings >= 2 and broker.connections >= 2
-    assert "PINGREQ took longer" in errors(result)[0][1]
+    with Broker([mute] * 999) as broker:
+        until = {"here": lambda: broker.pings and broker.connections > 1, "said": "PINGREQ took longer"}
+        bench.ship(files, broker.url, mqtt={"keepalive_s": 1}, timeout_s=TIMEOUT_S, until=until, runs=True)
+    assert broker.pings and broker.connections > 1
 
 
 def test_commands_and_replies(bench):
@@ -399,7 +411,8 @@ def test_commands_and_replies(bench):
         await naughty.obey_on(server, session)
 
     with Broker([commanding]) as broker:
-        result = bench.ship(bench.files(0), broker.url, run_ms=5000)
+        until = {"here": lambda: len(broker.replies) == len(asked)}
+        result = bench.ship(bench.files(0), broker.url, until=until, runs=True)
     done = [event[1] for event in result["events"] if event[0] == "do"]
     assert done == ["stop", "refuse", "fail", "label tea"]
     replies = [(reply["id"], reply["ok"]) for reply in broker.replies]
@@ -426,7 +439,7 @@ def test_a_file_that_cannot_be_read_costs_only_itself(bench):
     name, parts = files.names[1]
     (files.folder / parts[0][0].replace("/", "_")).write_bytes(b"short")
     with Broker() as broker:
-        result = bench.ship(files, broker.url, drain_s=1)
+        result = bench.ship(files, broker.url, until={"left": 1, "refused": 1})
     assert result["left"] == 1 and list(result["refused"]) == [name] and "cannot be read" in result["refused"][name]
     assert sorted(broker.stored) == [files.names[0][0], files.names[2][0]]
 
@@ -434,7 +447,7 @@ def test_a_file_that_cannot_be_read_costs_only_itself(bench):
 def test_more_than_the_largest_message_is_not_sent(bench):
     files = bench.files(1, 20000)
     with Broker() as broker:
-        result = bench.ship(files, broker.url, mqtt={"max_message_kb": 16}, drain_s=0.3)
+        result = bench.ship(files, broker.url, mqtt={"max_message_kb": 16}, until={"refused": 1})
     assert "max_message_kb" in result["refused"][files.names[0][0]] and broker.seen == []
 
 
@@ -445,11 +458,12 @@ def test_cancelled_in_the_middle_nothing_stays_open(bench):
         await session.welcome(server)
         await session.subscribed()
         session.reader._transport.pause_reading()
-        await stall(server)
+        await server.stall()
 
     with Broker([slow]) as broker:
-        result = bench.ship(files, broker.url, mqtt={"max_message_kb": 4096}, run_ms=300, timeout_s=9)
-    assert result["left"] == 1 and result["events"][-1] == ["cancelled", 1, 0]
+        until = {"here": lambda: broker.stalls}
+        result = bench.ship(files, broker.url, mqtt={"max_message_kb": 4096}, until=until, timeout_s=60, runs=True)
+    assert result["left"] == 1 and result["events"] == [] and result["sockets"] == [1, 0]
 
 
 def test_many_names_without_a_barrier(bench):
@@ -482,10 +496,12 @@ def test_nothing_is_acknowledged_before_its_last_byte_is_out(bench):
         await session.take(5000)
         session.reader._transport.pause_reading()
         await session.say(b"".join(puback(pid) for pid in range(1, 9)))
-        await stall(server)
+        await server.stall()
 
     files = bench.files(1, 7_000_000)  # more than Linux keeps for a socket
     with Broker() as broker:
         broker.default = naughty.serve(hasty)
-        result = bench.ship(files, broker.url, mqtt={"max_message_kb": 8192, "ack": "broker"}, drain_s=1, timeout_s=0.3)
-    assert result["left"] == 1 and result["events"][0][:2] == ["error", "timeout"]
+        until = {"here": lambda: broker.stalls, "said": "sending took longer"}
+        mqtt = {"max_message_kb": 8192, "ack": "broker"}
+        result = bench.ship(files, broker.url, mqtt=mqtt, until=until, timeout_s=0.3)
+    assert result["left"] == 1 and {event[:2] == ["error", "timeout"] for event in result["events"]} == {True}
