@@ -1,15 +1,19 @@
 """The nearest configuration that works: one fault after the other is repaired, and the result is checked again.
 
-A repair is a guess at one path; it counts only if the fault is gone afterwards and no new one has come.
+A repair is a guess at one path; it counts only if the fault is gone afterwards.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from config.checks import MAX_BLOCK_BYTES, frame_bytes
+from config.checks import MAX_BLOCK_BYTES, board_facts, frame_bytes
 from config.chips import CHIPS
 from config.messages import OVERHEAD_BYTES
+from config.running import SLACK, blocks_before
+from config.times import minutes
+from host.planner.bounds import nearest
 from host.planner.plan import Error
 
 _MOST = 20  # repairs
@@ -17,6 +21,8 @@ _BLOCKS = (2, 256)  # of a ring
 _LEAST_SEGMENT = 16
 _LEAST_IBUF = 1024
 _LONGEST_PAUSE_S = 86_400
+_HOW_OFTEN = ("upload.max_latency_s", "upload.min_batch_kb")
+_FULL_MV, _EMPTY_MV = 4200, 3300  # of a lithium cell
 Verdict = Callable[[dict], tuple[dict, list[Error]]]
 """(raw configuration) -> (the fields of it that are right, with defaults; errors)."""
 Repair = dict[str, object]
@@ -39,11 +45,15 @@ class Change:
 def propose(raw: dict, verdict: Verdict) -> list[Change] | None:
     """Changes that make `raw` pass `verdict`; None when no way was found. `raw` is left as it is."""
     config = copy.deepcopy(raw)
-    made: Repair = {}
     filled, errors = verdict(config)
+    made = _in_bounds(config, errors)
+    for path, value in made.items():
+        _set(config, path, value)
+    filled, errors = verdict(config) if made else (filled, errors)
     for _ in range(_MOST):
         if not errors:
-            return [Change(path, _get(raw, path), value) for path, value in made.items() if _get(raw, path) != value]
+            changes = [Change(path, _get(raw, path), value) for path, value in made.items()]
+            return [change for change in changes if json.dumps(change.was) != json.dumps(change.value)]  # 1.0 is not 1
         step = _step(config, filled, errors, verdict)
         if step is None:
             return None
@@ -52,16 +62,30 @@ def propose(raw: dict, verdict: Verdict) -> list[Change] | None:
     return None
 
 
+def _in_bounds(config: dict, errors: list[Error]) -> Repair:
+    """What no other field has to do with: numbers beyond what the schema allows."""
+    found = {path: nearest(config, path) for path, _, _ in errors}
+    return {path: value for path, value in found.items() if value is not None}
+
+
 def _step(config: dict, filled: dict, errors: list[Error], verdict: Verdict):
-    """The first repair after which its error is gone, and there are no more than before."""
+    """The first repair after which its error is gone and no new one has come; failing that, there are no more."""
+    paths = {path for path, _, _ in errors}
     for error in errors:
+        second = None
         for repair in _known(error, filled):
             tried = copy.deepcopy(config)
             if not all([_set(tried, path, value) for path, value in repair.items()]):
                 continue
             now_filled, now = verdict(tried)
-            if len(now) <= len(errors) and error[0] not in [path for path, _, _ in now]:
+            left = {path for path, _, _ in now}
+            if error[0] in left or len(now) > len(errors):
+                continue
+            if left < paths:
                 return tried, repair, now_filled, now
+            second = second or (tried, repair, now_filled, now)
+        if second:
+            return second
     return None
 
 
@@ -86,31 +110,59 @@ def _repairs(error: Error, filled: dict) -> Iterator[Repair]:
                 yield {f"{part}.{field}": value for field, value in fields.items()}
     elif path == "streams":
         yield from _smaller(filled)
+        yield from _later(filled)
     elif part.startswith("buses.") and key == "freq_hz":
         yield from _slower(part, filled)
     elif part == "upload" and key in ("https", "mqtt"):
+        yield from _rarer(filled)
         yield from _longer(filled)
     elif path == "schedule":
         yield from _longer_pauses(filled)
+    elif path == "schedule.duration_s":
+        yield {path: None}
+    elif path.startswith("schedule.windows.") and key == "record_s":
+        yield {path: _length_s(filled["schedule"]["windows"][int(path.split(".")[2])])}
     elif path.startswith("schedule.") and (filled["schedule"].get("trigger") or {}).get("kind") == "motion":
         yield from _watching(path, filled)
     elif path == "upload.backoff_max_s":
         yield {path: filled["upload"]["backoff_min_s"]}
+    elif path == "upload.jitter_s":
+        yield {path: filled["upload"]["align_s"]}
+    elif path == "power.battery.full_mv":
+        yield {path: _FULL_MV}
+        yield {f"{part}.empty_mv": _EMPTY_MV}
+    if key == "segment_frames":
+        yield from _shorter(filled, [path.split(".")[1]])
     if key == "segment_frames" or path in ("storage", "storage.max_kb"):
-        yield from _shorter(filled)
+        yield from _shorter(filled, filled["streams"])
+        yield from _halved(filled, "storage.reserve_kb")
+    if path == "streams" or key in ("rate_hz", "ibuf_bytes", "ring_bytes", "ring_blocks"):
+        yield from _halved(filled, "storage.stall_ms")
+
+
+def _halved(filled: dict, path: str) -> Iterator[Repair]:
+    """A number that asks for more than there is: half of it, half of that, ..."""
+    value = _get(filled, path)
+    while isinstance(value, int | float) and value > 0.1:
+        value = value // 2 if isinstance(value, int) else value / 2
+        yield {path: value}
+
+
+def _length_s(window: dict) -> int:
+    return ((minutes(window["to"]) - minutes(window["from"]) - 1) % 1440 + 1) * 60
 
 
 def _watching(path: str, filled: dict) -> Iterator[Repair]:
     """A board that sleeps until something moves, as its sensor can."""
+    limits = CHIPS[filled["streams"][filled["schedule"]["trigger"]["stream"]]["driver"]].get("motion")
     if path == "schedule.sleep":
         yield {path: "deep"}
         yield {path: "light"}
-    elif path == "schedule.duration_s":
-        yield {path: None}
-    elif limits := CHIPS[filled["streams"][filled["schedule"]["trigger"]["stream"]]["driver"]].get("motion"):
-        least_g, most_g, longest_s = limits
-        threshold_g = filled["schedule"]["trigger"]["threshold_g"]
-        yield {path: longest_s if path.endswith("duration_s") else min(max(threshold_g, least_g), most_g)}
+    elif limits and path == "schedule.trigger.threshold_g":
+        least_g, most_g, _ = limits
+        yield {path: min(max(filled["schedule"]["trigger"]["threshold_g"], least_g), most_g)}
+    elif limits and path == "schedule.trigger.duration_s":
+        yield {path: limits[2]}
 
 
 def _stall_ms(filled: dict) -> int:
@@ -118,10 +170,15 @@ def _stall_ms(filled: dict) -> int:
 
 
 def _blocks(stream: dict, filled: dict) -> Iterator[Repair]:
-    """A ring that outlasts a stall; larger blocks when there cannot be more of them."""
+    """A ring that outlasts a stall and holds what is kept from before an event; larger blocks when there cannot be more
+    of them.
+    """
     frames = int(-(-stream["rate_hz"] * _stall_ms(filled) // 1000))
-    block = max(stream["block_frames"], -(-frames // _BLOCKS[1]))
-    blocks = {"ring_blocks": max(_BLOCKS[0], -(-frames // block))}
+    pre_s = _get(filled, "schedule.trigger.pre_s") or 0
+    most = max(frames, int(pre_s * stream["rate_hz"] * (SLACK + 1) / SLACK))
+    block = max(stream["block_frames"], -(-most // (_BLOCKS[1] - 4)) if pre_s else -(-most // _BLOCKS[1]))
+    least = blocks_before(pre_s, stream["rate_hz"], block) + 2 if pre_s else _BLOCKS[0]
+    blocks = {"ring_blocks": max(least, -(-frames // block))}
     if block == stream["block_frames"]:
         yield blocks
     else:
@@ -183,7 +240,8 @@ def _nearest(field: str, table: str):
 
 
 def _ws(stream: dict, filled: dict) -> Iterator[Repair]:
-    yield {"ws": stream["sck"] + 1}
+    if "ws" in stream and (board_facts(filled["board"]) or {}).get("ws_follows_sck"):
+        yield {"ws": stream["sck"] + 1}
 
 
 _OF_STREAM: dict[str, Callable[[dict, dict], Iterator[Repair]]] = {
@@ -214,14 +272,27 @@ def _smaller(filled: dict) -> Iterator[Repair]:
         yield repair
 
 
-def _shorter(filled: dict) -> Iterator[Repair]:
-    """All segments shorter, by a twelfth at a time."""
+def _later(filled: dict) -> Iterator[Repair]:
+    """Less is kept from before an event, half of it, half of that, and the rings are no larger than that takes."""
+    path = "schedule.trigger.pre_s"
+    for repair in _halved(filled, path):
+        trigger = filled["schedule"]["trigger"] | {"pre_s": repair[path]}
+        shorter = filled | {"schedule": filled["schedule"] | {"trigger": trigger}}
+        for name, stream in filled["streams"].items():
+            for fields in _blocks(stream, shorter):
+                repair |= {f"streams.{name}.{field}": value for field, value in fields.items()}
+        yield repair
+
+
+def _shorter(filled: dict, names: Iterable[str]) -> Iterator[Repair]:
+    """The segments of these streams shorter, by a twelfth at a time."""
     share = 1.0
     for _ in range(100):
         share *= 11 / 12
         yield {
             f"streams.{name}.segment_frames": _multiple(int(stream["segment_frames"] * share), stream["block_frames"])
             for name, stream in filled["streams"].items()
+            if name in names
         }
 
 
@@ -232,6 +303,14 @@ def _longer(filled: dict) -> Iterator[Repair]:
             f"streams.{name}.segment_frames": stream["segment_frames"] << power
             for name, stream in filled["streams"].items()
         }
+
+
+def _rarer(filled: dict) -> Iterator[Repair]:
+    """Uploads half as often, a quarter, ..., by what the configuration says about that: each costs a connection."""
+    limits = {path: value for path in _HOW_OFTEN if (value := _get(filled, path))}
+    for chosen in (*([path] for path in limits), [*limits]):
+        for power in range(1, 13) if chosen else ():
+            yield {path: limits[path] << power for path in chosen}
 
 
 def _slower(bus: str, filled: dict) -> Iterator[Repair]:
@@ -259,8 +338,8 @@ def _longer_pauses(filled: dict) -> Iterator[Repair]:
 
 def _get(config: dict, path: str):
     for part in path.split("."):
-        config = config[int(part)] if isinstance(config, list) else config.get(part, {})
-    return None if config == {} else config
+        config = config[int(part)] if isinstance(config, list) else (config or {}).get(part)
+    return config
 
 
 def _set(config: dict, path: str, value) -> bool:
