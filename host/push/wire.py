@@ -136,11 +136,13 @@ class Wire(SerialTransport):
         """It stays there, however long nobody comes."""
         self.run("_t.deinit()")
 
-    def run(self, code: str, consumer: Callable[[bytes], None] | None = None, quiet_s: float = QUIET_S) -> str:
-        """Run code, to its end. -> what it printed, or '' when `consumer` took that piece by piece."""
+    def run(self, code: str, consumer: Callable[[bytes], None] | None = None, quiet_s: float | None = None) -> str:
+        """Run code, to its end. -> what it printed, or '' when `consumer` took that piece by piece. `quiet_s`: how long
+        it may say nothing (default QUIET_S).
+        """
         self._start(code)
         printed = bytearray()
-        trace = self._follow(consumer or printed.extend, quiet_s)
+        trace = self._follow(consumer or printed.extend, quiet_s or QUIET_S)
         if trace:
             raise BoardError(self.port, trace.decode(errors="replace"))
         return printed.decode(errors="replace").replace("\r\n", "\n")
@@ -160,10 +162,10 @@ class Wire(SerialTransport):
                 raise
             raise WireError(f"{self.port}: the board fell silent") from None
 
-    def _prompt(self, min_num_bytes, ending, timeout=10, **_):
+    def _prompt(self, min_num_bytes, ending, **_):
         if ending == b">":
             return ending
-        seen, give_up = b"", time.monotonic() + timeout
+        seen, give_up = b"", time.monotonic() + QUIET_S
         while not seen.endswith(ending) and time.monotonic() < give_up:
             seen += self.serial.read(1)  # no further: what follows is the program's output
         return seen

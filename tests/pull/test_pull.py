@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import json
 import shutil
-import time
 
 import pytest
 
@@ -16,7 +15,8 @@ from host.push import wire
 from host.virtual import VirtualBoard
 from host.virtual.world import world_for
 from tests.virtual.cable import Cable
-from tests.virtual.console_client import powered
+from tests.virtual.console_client import powered, until
+from tests.virtual.leap import Leap
 
 CONFIG = json.loads(EXAMPLE.read_text()) | {"schedule": {"duration_s": 5}}
 CONFIG.pop("upload")
@@ -229,19 +229,18 @@ def test_a_ledger_that_the_board_has_changed_since_does_not_stop_a_pull(console,
     assert code == 0 and told["files"] == 0 and not told["refused"]
 
 
-def impatient(tmp_path, monkeypatch, silence_ms: int) -> None:
-    """The board's part of a pull hears sooner that nobody is there any more."""
+def hurried(tmp_path, monkeypatch) -> Leap:
+    """The patience of the board's part of a pull can be over at once."""
     text = link.SERVER.read_text()
     assert "SILENCE_MS = 20000" in text
-    (tmp_path / "server.py").write_text(text.replace("SILENCE_MS = 20000", f"SILENCE_MS = {silence_ms}"))
+    leap = Leap(tmp_path / "leap", 21)
+    (tmp_path / "server.py").write_text(leap.code + text)
     monkeypatch.setattr(link, "SERVER", tmp_path / "server.py")
+    return leap
 
 
 def begins_anew(console) -> None:
-    give_up = time.monotonic() + 120
-    while b"begins anew" not in console.seen:
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    until(lambda: b"begins anew" in console.seen, lambda: bytes(console.seen))
 
 
 @pytest.mark.parametrize("battery", [True, False], ids=["battery", "powered by the cable"])
@@ -249,7 +248,7 @@ def test_the_cable_is_pulled(recorded, tmp_path, capsys, monkeypatch, battery):
     """A sentence; a board that goes on by itself; the next pull fetches the rest."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(command, "HEAR_S", 0.2)
-    impatient(tmp_path, monkeypatch, 3 * 1000 * link.HEARTBEAT_S // 2)
+    leap = hurried(tmp_path, monkeypatch)
     shutil.copytree(recorded.parent, tmp_path / "board")
     with contextlib.ExitStack() as power:
         console = power.enter_context(powered(tmp_path / "board", flash={"size_kb": 2048}))
@@ -257,12 +256,16 @@ def test_the_cable_is_pulled(recorded, tmp_path, capsys, monkeypatch, battery):
             with Cable(console.port, after) as cable:
                 code, told = pull(cable, capsys, tmp_path / "out")
                 assert code == 1 and "the board is gone: unplugged" in told["error"]
-                assert cable.pulled.wait(5)
+                assert cable.pulled.wait(120)
+            if battery:
                 console.seen.clear()
-            if not battery:
+                leap.now()
+                begins_anew(console)
+                leap.over()
+            else:
                 power.close()
                 console = power.enter_context(powered(tmp_path / "board", flash={"size_kb": 2048}))
-            begins_anew(console)
+                begins_anew(console)
         code, told = pull(console, capsys, tmp_path / "out")
         assert code == 0, told
     assert told["known"] > 0 and told["files"] > 0
@@ -270,17 +273,18 @@ def test_the_cable_is_pulled(recorded, tmp_path, capsys, monkeypatch, battery):
 
 
 def test_a_board_whose_laptop_went_away_begins_anew(console, tmp_path, monkeypatch):
-    impatient(tmp_path, monkeypatch, 500)
+    leap = hurried(tmp_path, monkeypatch)
     there = wire.Wire(console.port)
     there.interrupt()
     there.fresh()
     link.Link(there)
-    console.seen.clear()
     there.close()
+    console.seen.clear()
+    leap.now()
     begins_anew(console)
 
 
 def test_the_program_starts_again_afterwards(console, tmp_path, capsys):
     code, told = pull(console, capsys, tmp_path / "out")
     assert code == 0 and told["restarted"]
-    assert bytes(console.seen).rpartition(b"soft reboot\r\n")[2].startswith(b"begins anew")
+    until(lambda: b"soft reboot\r\nbegins anew" in console.seen, lambda: bytes(console.seen))

@@ -18,7 +18,8 @@ from host.push import command as push
 from host.push import wire
 from host.virtual.world import world_for
 from tests.tools.micropython import HOW_TO_GET, interpreter
-from tests.virtual.console_client import connected, powered
+from tests.virtual.console_client import connected, powered, until
+from tests.virtual.leap import Leap
 
 ROOT = Path(__file__).parents[2]
 CONFIG = json.loads(EXAMPLE.read_text())
@@ -49,14 +50,34 @@ def call(command, capsys, *words):
     return code, json.loads(captured.out.splitlines()[-1]), captured.err
 
 
-def test_from_an_empty_board_to_a_verified_data_set(config, console, tmp_path, capsys):
+def watch(console, capsys, monkeypatch, enough):
+    """`monitor` until a status that is `enough`. -> as `call`"""
+    plain = wire.Wire.lines
+
+    def lines(self, seconds):
+        for line in plain(self, seconds):
+            yield line
+            if (status := monitor._status(line)) and enough(status):
+                return
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wire.Wire, "lines", lines)
+        return call(monitor, capsys, "--port", console.port, "--seconds", 120)
+
+
+def has_recorded(status) -> bool:
+    """More than a segment."""
+    return status["state"] == "recording" and status["streams"]["imu"]["frames"] > 64
+
+
+def test_from_an_empty_board_to_a_verified_data_set(config, console, tmp_path, capsys, monkeypatch):
     code, first, _ = call(push, capsys, config, "--port", console.port)
     assert code == 0, first
     row = first["boards"][0]
     assert row["status"]["state"] == "recording" and "/app/main.mpy" in row["copied"] and row["unchanged"] == 0
 
-    code, told, _ = call(monitor, capsys, "--port", console.port, "--seconds", 2.5)
-    assert code == 0 and told["streams"]["imu"]["frames"] > 64
+    code, told, _ = watch(console, capsys, monkeypatch, has_recorded)
+    assert code == 0 and has_recorded(told)
 
     out = tmp_path / "data"
     code, pulled, _ = call(pull, capsys, "--port", console.port, "--out", out)
@@ -77,14 +98,14 @@ def test_from_an_empty_board_to_a_verified_data_set(config, console, tmp_path, c
     assert verify.run(parser.parse_args([str(out)])) == 0
 
 
-def test_push_and_pull_on_a_32_bit_board(config, tmp_path, capsys):
+def test_push_and_pull_on_a_32_bit_board(config, tmp_path, capsys, monkeypatch):
     micropython = interpreter("32-bit")
     if not micropython:
         pytest.skip(HOW_TO_GET["32-bit"])
     with powered(tmp_path / "board", micropython, **world_for(MOTION, flash_kb=2048)) as console:
         code, told, _ = call(push, capsys, config, "--port", console.port)
         assert code == 0 and told["boards"][0]["status"]["state"] == "recording", told
-        code, _, _ = call(monitor, capsys, "--port", console.port, "--seconds", 2.5)
+        code, _, _ = watch(console, capsys, monkeypatch, lambda status: status["state"] == "recording")
         assert code == 0
         code, told, _ = call(pull, capsys, "--port", console.port, "--out", tmp_path / "data", "--delete")
         assert code == 0 and told["deleted"] >= 3, told
@@ -209,18 +230,17 @@ def test_a_damaged_file_system(config, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("why", ["--dry-run", "refused"])
-def test_a_board_that_is_not_changed_records_on(config, console, capsys, why):
+def test_a_board_that_is_not_changed_records_on(config, console, capsys, monkeypatch, why):
     call(push, capsys, config, "--port", console.port)
-    console.seen.clear()
     if why == "refused":
         config.write_text(json.dumps(MOTION | {"upload": {"https": {"url": "https://127.0.0.1:9", "ca_file": "/x"}}}))
     code, _, _ = call(push, capsys, config, "--port", console.port, *([why] if why == "--dry-run" else []))
     assert code == (why == "refused")
-    code, told, _ = call(monitor, capsys, "--port", console.port, "--seconds", 3)
-    assert code == 0 and told["state"] == "recording"
+    code, told, _ = watch(console, capsys, monkeypatch, has_recorded)
+    assert code == 0 and has_recorded(told)
 
 
-def test_a_laptop_that_goes_during_a_push_leaves_no_board_at_its_prompt(config, console, capsys, monkeypatch):
+def test_a_laptop_that_goes_during_a_push_leaves_no_board_at_its_prompt(config, console, tmp_path, capsys, monkeypatch):
     class Gone(BaseException):
         pass
 
@@ -231,15 +251,14 @@ def test_a_laptop_that_goes_during_a_push_leaves_no_board_at_its_prompt(config, 
         raise Gone
 
     monkeypatch.setattr("host.push.onboard.stage", stage)
-    monkeypatch.setattr("host.push.wire._WATCH", wire._WATCH.replace("period=120000", "period=700"))
+    leap = Leap(tmp_path / "leap", wire.GIVEN_UP_S + 1)
+    monkeypatch.setattr("host.push.wire._WATCH", leap.code + wire._WATCH)
     config.write_text(json.dumps(MOTION | {"device": "wrist-02"}))
-    console.seen.clear()
     with pytest.raises(Gone):
         call(push, capsys, config, "--port", console.port)
-    give_up = time.monotonic() + 120
-    while b'"recording"' not in console.seen:
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    console.seen.clear()  # it has recorded before, too
+    leap.now()
+    until(lambda: b'"recording"' in console.seen, lambda: bytes(console.seen))
 
 
 def test_a_board_that_is_busy_in_a_loop(config, console, capsys):
@@ -251,8 +270,18 @@ def test_a_board_that_is_busy_in_a_loop(config, console, capsys):
 
 def test_a_program_that_does_not_give_way(config, console, capsys, monkeypatch):
     monkeypatch.setattr("host.push.wire.INTERRUPT_S", 1.5)
+    plain = wire.Wire._read_for
+
+    def until_it_says_something(self, seconds, ending=None):
+        seen = plain(self, seconds, ending)
+        while not seen:
+            seen = plain(self, seconds, ending)
+        return seen
+
+    monkeypatch.setattr(wire.Wire, "_read_for", until_it_says_something)
     with connected(console) as board:
-        board.exec_raw_no_follow("while True:\n  try:\n    while True: print('no')\n  except KeyboardInterrupt: pass")
+        program = "while True:\n  try:\n    while True: say('no')\n  except KeyboardInterrupt: pass"  # without garbage
+        board.exec_raw_no_follow("import sys\nsay = sys.stdout.write\n" + program)
     code, told, _ = call(push, capsys, config, "--port", console.port)
     assert code == 1 and "does not give way to Ctrl-C" in told["boards"][0]["error"]
 

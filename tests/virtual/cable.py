@@ -43,6 +43,6 @@ class Cable:
     def __exit__(self, *_):
         """Pulled now, if it was not before."""
         os.write(self._ended[1], b"x")
-        self._thread.join(10)
+        self._thread.join(120)
         for number in self._ended:
             os.close(number)

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mpremote.transport_serial import SerialTransport
@@ -16,9 +18,29 @@ from host.virtual.console import Console
 WORLD = {"clock": "real", "flash": {"size_kb": 1024}}
 
 
+def until(condition: Callable[[], object], what: object) -> None:
+    """Wait for what another thread or process is about to do; `what` (text, or a function that makes it) is told when
+    that never comes.
+    """
+    give_up = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < give_up, what() if callable(what) else what
+        time.sleep(0.01)
+
+
+def be_patient(monkeypatch) -> None:
+    """What the laptop's side takes for a board that is gone, or will not, may be one that waits for its turn."""
+    monkeypatch.setattr("host.push.install.START_S", 120)
+    monkeypatch.setattr("host.push.wire.INTERRUPT_S", 120)
+    monkeypatch.setattr("host.push.wire.QUIET_S", 120)
+    monkeypatch.setattr("host.monitor.SILENT_S", 120)
+
+
 @contextlib.contextmanager
 def powered(workdir: Path, micropython: Path | None = None, **world):
-    """A Console that is being served; an empty board unless its image in `workdir` has something."""
+    """A Console that is being served, by a board that has said its first words; an empty one unless its image in
+    `workdir` has something.
+    """
     seen = bytearray()
     board = VirtualBoard(WORLD | world, workdir)
     board.micropython = micropython or board.micropython
@@ -27,6 +49,7 @@ def powered(workdir: Path, micropython: Path | None = None, **world):
     thread = threading.Thread(target=lambda: console.codes.append(console.run()))
     thread.start()
     try:
+        until(lambda: seen or not thread.is_alive(), "the board says nothing")
         yield console
     finally:
         console.end()

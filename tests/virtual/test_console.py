@@ -13,7 +13,7 @@ from mpremote.transport import TransportExecError
 
 from host.virtual import VirtualBoard
 from host.virtual.console import Console, _activity
-from tests.virtual.console_client import WORLD, connected, mpremote, powered
+from tests.virtual.console_client import WORLD, connected, mpremote, powered, until
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +70,22 @@ def test_the_clock_that_was_set_outlives_a_reset(console):
     with connected(console) as board:
         board.exec("import machine; machine.RTC().datetime((2031, 5, 6, 0, 7, 8, 9, 0))")
     with connected(console) as board:
-        assert board.eval("__import__('time').gmtime()[:5]") == (2031, 5, 6, 7, 8)
+        then = board.eval("__import__('time').gmtime()[:6]")
+    assert (2031, 5, 6, 7, 8, 9) <= then < (2031, 5, 6, 8), "seconds later, minutes on a busy machine"
 
 
 def test_a_busy_loop_is_interrupted(console):
     with connected(console) as board:
         board.exec_raw_no_follow("print('busy')\nwhile True:\n    pass")
+        _until(board.serial, b"busy\r\n")
+    with connected(console) as board:
+        assert board.eval("1 + 1") == 2
+
+
+def test_bug_an_interrupt_in_a_collection_was_the_end_of_the_board(console):
+    """The Unix port's heap is locked from then on; as a real board has none of that, a reset is the least evil."""
+    with connected(console) as board:
+        board.exec_raw_no_follow("import gc\nprint('busy')\nwhile True:\n    gc.collect()")
         _until(board.serial, b"busy\r\n")
     with connected(console) as board:
         assert board.eval("1 + 1") == 2
@@ -106,10 +116,7 @@ def test_whether_a_process_runs_or_waits():
     busy = [sys.executable, "-c", "while True: pass"]
     with subprocess.Popen(["sleep", "60"]) as waits, subprocess.Popen(busy) as runs:
         try:
-            give_up = time.monotonic() + 60
-            while not (_activity(waits.pid)[1] and (_activity(runs.pid)[0] or 0) > 10**8):
-                assert time.monotonic() < give_up
-                time.sleep(0.02)
+            until(lambda: _activity(waits.pid)[1] and (_activity(runs.pid)[0] or 0) > 10**8, "no turn")
             assert not _activity(runs.pid)[1] and _activity(waits.pid)[0] < 10**8
         finally:
             waits.kill()
@@ -149,18 +156,15 @@ def test_the_friendly_mode(console):
 def test_output_of_a_client_that_went_away_blocks_nobody(console):
     with connected(console) as board:
         board.exec_raw_no_follow("for i in range(5000):\n    print('x' * 50)\nprint('through', i)")
-    give_up = time.monotonic() + 120
-    while b"through 4999" not in console.seen:
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    until(lambda: b"through 4999" in console.seen, "it is held up")
     with connected(console, soft_reset=False) as board:
         assert board.eval("1 + 1") == 2
 
 
 def _until(port, ending: bytes) -> bytes:
-    """Everything up to `ending`, at most a minute long."""
+    """Everything up to `ending`, at most two minutes long."""
     seen = b""
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 120
     while not seen.endswith(ending):
         assert time.monotonic() < give_up, seen
         seen += port.read(1)
