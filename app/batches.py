@@ -123,7 +123,7 @@ class Batches:
         """What a broker is to say of the board until the next upload."""
         board = self._board
         told = board.snapshot()
-        if board.state == "idle" and board.sleep != "none":
+        if board.state == "idle" and board.wanted and board.sleep != "none":
             told["state"] = "sleeping"
             self._shipper.report(told)
 

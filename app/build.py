@@ -60,6 +60,7 @@ def build(board, config, secrets, shown, boots, boot_ms):
     }
     board.session = None
     board.state = "idle"
+    board.wanted = True
     board.why = boots.why
     board.orders = []  # for the loop to carry out
     board.cached_control = None

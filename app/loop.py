@@ -25,7 +25,6 @@ class Loop:
     def __init__(self, board):
         self._board = board
         self._console = status.Console()
-        self._wanted = True  # False after `stop`
         self._resume_us = None  # when a `pause` is over
         self._by_hand = False
         self._slot = None  # that is being recorded
@@ -100,8 +99,8 @@ class Loop:
         slot = agenda.look() if agenda else ALWAYS
         if self._resume_us is not None and self._board.clock.t_us() >= self._resume_us:
             self._resume_us = None
-            self._wanted = True
-        if not self._wanted:
+            self._board.wanted = True
+        if not self._board.wanted:
             return None
         motion = self._board.motion
         if motion:
@@ -197,7 +196,7 @@ class Loop:
         if board.agenda and board.state != "safe":
             board.uploads.step(board.agenda.now, board.state == "recording", board.charge)
         status.show(board.snapshot())
-        if board.sleep != "none" and board.state == "idle" and self._wanted and not self._by_hand:
+        if board.sleep != "none" and board.state == "idle" and board.wanted and not self._by_hand:
             from app.rest import sleep_if_idle
 
             await sleep_if_idle(board)
@@ -220,13 +219,13 @@ class Loop:
         """Carry out an order that Control has taken."""
         board = self._board
         board.boots.good()  # whoever gives orders is no boot loop
-        was_wanted = self._wanted or self._resume_us is not None
+        was_wanted = board.wanted or self._resume_us is not None
         self._resume_us = None
         if order == "start":
-            self._wanted = self._by_hand = True
+            board.wanted = self._by_hand = True
             return
         await self._end("stop" if order in ("exit", "pause") else order)
-        self._wanted = self._by_hand = False
+        board.wanted = self._by_hand = False
         if order == "pause" and was_wanted:
             self._resume_us = board.clock.t_us() + PAUSE_S * 1000000
         if order == "exit":

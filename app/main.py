@@ -21,6 +21,7 @@ class Board:
     """Everything that exists once on a board. ``shown``: the configuration as it may stand in session.json.
 
     ``session``: the latest one, or None. ``state``: see app.loop; ``why``: what led to it, where that is not plain.
+    ``wanted``: False after `stop`: until `start` the board neither records nor sleeps.
     """
 
     def __init__(self, config, secrets, shown, boots, boot_ms):

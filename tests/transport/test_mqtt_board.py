@@ -96,6 +96,41 @@ def test_a_board_that_sleeps_says_so_and_the_broker_keeps_it(tmp_path, sleep):
             later.wait_for(lambda: later.states == ["sleeping"])
 
 
+@needs_board
+@needs_broker
+def test_a_board_that_was_stopped_is_not_called_sleeping(tmp_path):
+    """It stays awake for the next `start`, also with sleep configured: the upload after `stop` says idle."""
+    board_libs("umqtt/robust")
+    with Mosquitto(tmp_path / "broker") as broker:
+        config = settings(broker.url, None)
+        config["schedule"] = {
+            "windows": [{"from": "00:00", "to": "24:00", "record_s": 43200, "sleep_s": 60}], "sleep": "light",
+        }  # fmt: skip
+        board = VirtualBoard(world_for(config, clock="virtual") | {"rtc": 1_800_000_000}, tmp_path / "board")
+        board.install(config=config)
+        with PeerCollector(broker.port, f"motelog/{config['device']}/") as collector:
+            asyncio.run(asyncio.wait_for(until_shipped_after_stop(board, collector), 120))
+            collector.wait_for(lambda: collector.states and collector.states[-1] == "idle")
+            assert "sleeping" not in collector.states
+
+
+async def until_shipped_after_stop(board, collector):
+    """To the end of the upload that brought the session's ledger behind a `stop`."""
+    await board.start()
+    has_stopped = False
+    try:
+        async for line in board.lines():
+            status = json.loads(line[1:]) if line.startswith("@") else {}
+            if status.get("state") == "recording" and not has_stopped:
+                has_stopped = True
+                await board.type("stop")
+            has_ledger = any(name.endswith("ledger.json") for name in [*collector.stored])
+            if has_ledger and status.get("state") == status.get("upload", {}).get("state") == "idle":
+                return
+    finally:
+        await board.kill()
+
+
 async def until_asleep(board, times):
     await board.start()
     try:
