@@ -62,7 +62,7 @@ class Control:
         self._board.orders.append(name)
         return True, {
             "start": "the recording begins",
-            "stop": "the recording ends",
+            "stop": "the recording ends" if state == "recording" else "nothing is recorded until start",
             "pause": "the recording ends for two minutes",
             "reboot": "the board starts anew",
             "safe-mode": "the board goes into safe mode",

@@ -25,7 +25,8 @@ def running_errors(config, board, in_ranges):
     moves = trigger.get("kind") == "motion"
     if moves:
         yield from _motion(trigger, schedule, streams, board, in_ranges)
-    is_always = _knows(schedule, "windows", "trigger") and not windows and not moves
+    knows = _knows(schedule, "windows", "trigger", "active")
+    is_always = knows and not (windows or moves or schedule["active"])
     if is_always and schedule.get("sleep") in ("light", "deep"):
         yield (
             "schedule.sleep",

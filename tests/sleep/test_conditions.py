@@ -4,9 +4,11 @@ Recordings begin 150 s after power-on and every 300 s from then on, each 40 s lo
 """
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from host.check import verdict
 from tests.sleep import days
 from tests.tools.micropython import HOW_TO_GET, interpreter
 
@@ -69,6 +71,20 @@ def test_a_network_that_is_away_ends_the_attempt_after_connect_s(tmp_path):
     board.run(100)
     counters = board.board.counters()
     assert 12 <= counters["radio_s"] < 13 and counters["awake_s"] < 20
+
+
+def test_bug_a_board_could_not_sleep_until_its_first_day(tmp_path):
+    """Without windows it records all the time between the first and the last instant, and sleeps in front and behind."""
+    first, last = (datetime.fromtimestamp(days.UTC_S + s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for s in (600, 700))
+    config = days.config(max_latency_s=1)
+    config["schedule"] = {"active": {"from": first, "until": last}, "sleep": "deep"}
+    assert not verdict(json.dumps(config).encode())[1]
+    board = days.Days(tmp_path, config, {"rtc": days.UTC_S})
+    board.run(2000)
+    assert [round(start) for start in starts(board)] == [600]
+    (account,) = ledgers(board)
+    assert account["reason"] == "schedule" and account["streams"]["imu"]["expected"] == pytest.approx(2626, abs=30)
+    assert board.board.counters()["deep_s"] > 2000 - 100 - 60
 
 
 @pytest.mark.parametrize("allowed", [True, False, None])
