@@ -74,7 +74,7 @@ def test_a_network_that_is_away_ends_the_attempt_after_connect_s(tmp_path):
 
 
 def test_bug_a_board_could_not_sleep_until_its_first_day(tmp_path):
-    """Without windows it records all the time between the first and the last instant, and sleeps in front and behind."""
+    """Without windows it records all the time between two instants, and sleeps in front and behind."""
     first, last = (datetime.fromtimestamp(days.UTC_S + s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for s in (600, 700))
     config = days.config(max_latency_s=1)
     config["schedule"] = {"active": {"from": first, "until": last}, "sleep": "deep"}
