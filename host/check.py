@@ -116,10 +116,12 @@ def sentence(file, path, reason, remedy):
 
 def warnings(config):
     """Yields a sentence for what is in order and worth knowing; `config` None: nothing."""
-    url = (((config or {}).get("upload") or {}).get("mqtt") or {}).get("url") or ""
-    scheme, _, host, _, _ = split(url)
+    mqtt = ((config or {}).get("upload") or {}).get("mqtt") or {}
+    scheme, _, host, _, _ = split(mqtt.get("url") or "")
     if scheme == "mqtt" and not is_loopback(host):
         yield "upload.mqtt.url: everybody on the network can read data and password (mqtts:// encrypts them)"
+    if mqtt.get("ack") == "broker":
+        yield "upload.mqtt.ack: the board lets go of what the broker takes, which drops it where nobody has subscribed"
 
 
 def problems(config, secrets):

@@ -205,3 +205,11 @@ def test_clear_text_by_mqtt_is_a_warning(run, edited, monkeypatch, capsys, url, 
     check.add_arguments(parser)
     check.run(parser.parse_args([str(file)]))
     assert capsys.readouterr().out.count("everybody on the network can read") == count
+
+
+@pytest.mark.parametrize(("ack", "count"), [("broker", 1), ("collector", 0)])
+def test_bug_that_a_broker_drops_what_nobody_reads_passed_without_a_word(run, edited, monkeypatch, ack, count):
+    monkeypatch.setattr(check, "is_present", lambda package: True)
+    mqtt = {"url": "mqtt://127.0.0.1", "ack": ack}
+    code, answer = run(edited({"upload": {"mqtt": mqtt}, "streams.mic.segment_frames": 65536}))
+    assert code == 0 and ["nobody has subscribed" in warning for warning in answer["warnings"]] == [True] * count
