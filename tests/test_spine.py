@@ -84,7 +84,7 @@ def test_the_demo_in_real_time_twice_into_one_folder_at_80_columns(tmp_path):
 
 
 def test_a_collector_that_is_away_for_half_of_the_run(tmp_path, collector):
-    board = Rig(tmp_path, seconds=10, clock="real")
+    board = Rig(tmp_path, seconds=10)
     process = collector(board)
     board.make(process)
     assert asyncio.run(board.run(at=[(5, process.start)])) == 0, board.board.log
@@ -95,7 +95,7 @@ def test_a_collector_that_is_away_for_half_of_the_run(tmp_path, collector):
 
 
 def test_a_collector_killed_in_the_middle_and_started_again(tmp_path, collector):
-    board = Rig(tmp_path, seconds=16, mic_rate=16000, flash_kb=4096, clock="real")
+    board = Rig(tmp_path, seconds=16, mic_rate=16000, flash_kb=4096)
     process = collector(board)
     process.start()
     board.make(process)

@@ -3,9 +3,9 @@ at data sets that does without our reader.
 """
 
 import argparse
+import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
 import wave
@@ -16,6 +16,8 @@ import numpy as np
 
 from host import certs, demo_plan
 from host.virtual import VirtualBoard
+from tests.app.talk import patience
+from tests.tools.ports import Port
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 600
@@ -113,16 +115,16 @@ class CollectorProcess:
         self.ca = certs.make(self._certs, ["127.0.0.1"]).ca_der()
         self._token = folder / "token"
         self._token.write_text(token)
-        self.port = _free_port()
+        self._port = Port()
         self._process: subprocess.Popen | None = None
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
+        return f"https://127.0.0.1:{self._port.number}"
 
     def start(self) -> None:
         """Returns when it listens."""
-        where = ["--out", self.out, "--host", "127.0.0.1", "--port", self.port, "--cert-dir", self._certs]
+        where = ["--out", self.out, "--host", "127.0.0.1", "--port", self._port.number, "--cert-dir", self._certs]
         words = ["--system-python", "collect", *where, "--token-file", self._token, "--json"]
         self._process = subprocess.Popen(
             [sys.executable, str(ROOT / "deploy.py"), *map(str, words)],
@@ -155,13 +157,7 @@ class CollectorProcess:
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
             self.kill()
-
-
-def _free_port() -> int:
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        self._port.close()
 
 
 class Rig:
@@ -197,19 +193,26 @@ class Rig:
         return self.board
 
     async def run(self, *, at: list[tuple[float, Callable[[], None]]] = (), each: Callable[[dict], None] = None) -> int:
-        """Let the board run to its end; `at`: what to do when it has recorded for so many seconds. -> exit code"""
+        """Let the board run to its end; `at`: what to do when it has recorded for so many seconds, while its time (a
+        virtual one) stands still. -> exit code
+        """
         plan = list(at)
-        await self.board.start()
-        try:
-            async for line in self.board.lines():
-                if each and line.startswith("@"):
-                    each(self.board.status)
-                while plan and self.board.status.get("seconds", 0) >= plan[0][0]:
-                    plan.pop(0)[1]()
-            assert not plan, f"the board ended before {plan[0][0]} s: {self.board.log}"
-            return await self.board.wait()
-        finally:
-            await self.board.kill()
+        with patience(self.board) if plan else contextlib.nullcontext(lambda: None) as answer:
+            await self.board.start()
+            try:
+                async for line in self.board.lines():
+                    if not line.startswith("@"):
+                        continue
+                    if each:
+                        each(self.board.status)
+                    while plan and self.board.status.get("seconds", 0) >= plan[0][0]:
+                        plan.pop(0)[1]()
+                    if "exit" not in self.board.status:
+                        answer()
+                assert not plan, f"the board ended before {plan[0][0]} s: {self.board.log}"
+                return await self.board.wait()
+            finally:
+                await self.board.kill()
 
     def check(self, session: Path, slack: int = 0) -> dict[str, dict]:
         """-> stream -> account, after every frame was compared with the recording."""
