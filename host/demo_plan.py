@@ -180,7 +180,7 @@ def _fit_imu(stream: dict, buses: dict, rate_hz: float, columns: int) -> None:
 def _fit_mic(stream: dict, rate_hz: int) -> None:
     stream["rate_hz"] = rate_hz
     stream["block_frames"] = 1024
-    stream["ibuf_bytes"] = min(max(40000, 2 * rate_hz), 80000)  # some 0.2 s: a busy laptop may stall the board
+    stream["ibuf_bytes"] = min(max(40000, 8 * rate_hz), 80000)  # up to a second: a busy laptop may stall the board
     _fit_ring(stream, rate_hz)
 
 

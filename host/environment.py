@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -118,16 +119,30 @@ def _wait(output, command: list[str], poll) -> None:
     environment |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=ROOT,
+        start_new_session=True,
     ) as process:
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(POLL_S)
-                break
-            poll()
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(POLL_S)
+                    break
+                poll()
+        except BaseException:  # Ctrl-C: what goes on writing would spoil the next creation
+            _end(process)
+            raise
     if process.returncode:
         output.seek(0)
         told = "\n".join(output.read().strip().splitlines()[-12:])
         raise Failed(f"could not make {VENV}: `{' '.join(command[1:4])}` ended with {process.returncode}\n{told}")
+
+
+def _end(process: subprocess.Popen) -> None:
+    """At once, with all that it has started."""
+    if os.name == "nt":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 class Progress:

@@ -241,18 +241,38 @@ def test_a_folder_that_cannot_take_the_environment_is_told_in_one_sentence(boots
     assert "Traceback" not in done.stderr
 
 
+HOLD = """
+import sys
+if "venv" in sys.orig_argv:
+    import os, time, venv
+    def hold(*_):
+        with open({mark!r} + ".new", "w") as file:
+            file.write(str(os.getpid()))
+        os.rename({mark!r} + ".new", {mark!r})
+        time.sleep(600)
+    venv.EnvBuilder.setup_python = hold
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process on Windows")
-def test_an_interrupted_creation_is_done_again(bootstrap):
+def test_bug_an_interrupted_creation_went_on_beside_the_next_one(bootstrap, tmp_path):
+    """Only deploy.py itself gets the signal, in the middle: `python -m venv` has begun and is held there."""
     root, env = bootstrap
+    mark = tmp_path / "mark"
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "sitecustomize.py").write_text(HOLD.format(mark=str(mark)))
     command = [PLAIN_PYTHON, str(root / "deploy.py"), "check"]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=os.environ | env, preexec_fn=signals.attend
-    ) as process:
-        while not (root / ".venv" / "pyvenv.cfg").exists():
+    held = os.environ | env | {"PYTHONPATH": str(tmp_path / "held")}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=held, preexec_fn=signals.attend) as process:
+        while not mark.exists():
+            assert process.poll() is None, process.stderr.read()
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=300)
     assert process.returncode == 130 and "Traceback" not in errors
+    assert (root / ".venv" / "pyvenv.cfg").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
     answer(root, env)
 
 

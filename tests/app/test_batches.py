@@ -9,6 +9,7 @@ from host import certs, verify
 from host.collector import Collector
 from tests.app.talk import make, motion_only, patience
 from tests.tools.micropython import HOW_TO_GET, interpreter
+from tests.tools.ports import Port
 
 pytestmark = pytest.mark.skipif(interpreter("64-bit") is None, reason=HOW_TO_GET["64-bit"])
 TOKEN = "a-token-for-batches"
@@ -64,8 +65,8 @@ def test_a_collector_that_goes_in_mid_batch_gets_the_rest_later(tmp_path):
     (tmp_path / "out").mkdir()
     collectors = [Collector(tmp_path / "out", token=TOKEN), Collector(tmp_path / "out", token=TOKEN)]
 
-    async def run():
-        port = await collectors[0].start("127.0.0.1", 0, identity.server_context())
+    async def run(port):
+        await collectors[0].start("127.0.0.1", port, identity.server_context())
         https = {"url": f"https://127.0.0.1:{port}", "ca_file": "/ca.der"}
         upload = {"https": https, "min_batch_kb": 60, "max_latency_s": 600, "backoff_min_s": 2}
         how = {"secrets": {"https_token": TOKEN}, "files": {"/ca.der": identity.ca_der()}}
@@ -85,7 +86,8 @@ def test_a_collector_that_goes_in_mid_batch_gets_the_rest_later(tmp_path):
             await collectors[1].stop()
         return said
 
-    said = asyncio.run(asyncio.wait_for(run(), 120))
+    with Port() as port:
+        said = asyncio.run(asyncio.wait_for(run(port.number), 300))
     most = max(status["spool"]["pending_segments"] for status in said if "spool" in status)
     assert most >= 12, "it waited for a batch"
     report = verify.verify(tmp_path / "out")

@@ -168,26 +168,12 @@ def test_labels_reach_the_data_set_and_leave_the_flash(tmp_path):
 def test_half_a_line_on_the_console_holds_up_nothing(tmp_path):
     """What a terminal sends before Enter is pressed: reading on for the rest of the line stopped the recorder."""
     board = make(tmp_path, motion_only())
-
-    async def run():
-        said = 0
-        await board.start()
-        async for line in board.lines():
-            if not line.startswith("@"):
-                continue
-            said += 1
-            if said in (3, 8):  # time goes on in between
-                board._process.stdin.write(b"\x01ex" if said == 3 else b"it\r\n")
-        assert said > 8
-        return await board.wait()
-
-    async def limited():
-        try:
-            return await asyncio.wait_for(run(), 300)
-        finally:
-            await board.kill()
-
-    assert asyncio.run(limited()) == 0
+    script = [
+        (recording(2), lambda: board._process.stdin.write(b"\x01ex")),
+        (recording(7), lambda: board._process.stdin.write(b"it\r\n")),  # time has gone on in between
+    ]
+    said = asyncio.run(talk(board, script))
+    assert said[-1]["state"] == "done" and asyncio.run(board.wait()) == 0
     (files,) = sessions(board.files()).values()
     account = json.loads(files["ledger.json"])["streams"]["imu"]
     assert account["expected"] == account["stored"] > 3 * 104 and not account["lost"]

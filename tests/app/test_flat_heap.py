@@ -17,7 +17,7 @@ EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "virtual.json"
 TOKEN = "flat-heap"
 SECONDS = 1200
 SEGMENT_FRAMES = {"imu": 2048, "mic": 320 * 1024}  # 20 s each
-NOISE = 512  # bytes: what the upload uses just then; a leak of 32 bytes per segment makes 1900
+NOISE = 512  # bytes; a leak of 32 bytes per segment makes 1900
 
 
 def settings(port: int) -> dict:
@@ -31,7 +31,9 @@ def settings(port: int) -> dict:
 
 
 async def record(folder: Path) -> list[int]:
-    """-> the heap in use after each of the board's collections, one per second, while it recorded."""
+    """-> the heap in use after the board's collections, one per second, while it recorded and nothing was on its way:
+    how long that takes is the machine's business.
+    """
     identity = certs.make(folder / "certs", ["127.0.0.1"])
     (folder / "out").mkdir()
     collector = Collector(folder / "out", token=TOKEN)
@@ -43,7 +45,7 @@ async def record(folder: Path) -> list[int]:
     try:
         await board.start()
         async for _ in board.lines():
-            if board.status.get("state") == "recording":
+            if board.status.get("state") == "recording" and board.status["upload"]["state"] == "waiting":
                 used.append(board.status["heap_used"])
         assert await board.wait() == 0, board.log
     finally:
@@ -61,5 +63,5 @@ def test_heap_in_use_does_not_grow_in_twenty_minutes(tmp_path):
         stream["expected"] for stream in report.streams
     ]
     quarter = len(used) // 4
-    assert quarter > SECONDS // 5, used
+    assert quarter > SECONDS // 20, used
     assert median(used[-quarter:]) <= median(used[quarter : 2 * quarter]) + NOISE, used

@@ -125,7 +125,7 @@ def live(folder: Path, config: dict, pieces: list[np.ndarray], platform: str | N
         finally:
             await board.kill()
 
-    asyncio.run(asyncio.wait_for(run(), 120))
+    asyncio.run(asyncio.wait_for(run(), 600))
     return life
 
 

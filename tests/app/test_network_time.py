@@ -35,7 +35,7 @@ async def record(folder):
     transport, _ = await loop.create_datagram_endpoint(TimeServer, local_addr=("127.0.0.1", 0))
     port = transport.get_extra_info("sockname")[1]
     config = json.loads(EXAMPLE.read_text())
-    config["schedule"] = {"duration_s": 12}
+    config["schedule"] = {"duration_s": 150}  # a machine that is busy: the server is asked again after a minute
     config["upload"] = {"https": {"url": "https://collector.example", "ca_file": "/ca.der"}, "timeout_s": 1}
     config["network"] = {"wifi": ["home"], "static": STATIC, "ntp": ["time.example"]}
     config["streams"] = {"imu": dict(config["streams"]["imu"], segment_frames=512)}
@@ -66,10 +66,10 @@ def test_the_time_of_a_server_reaches_sidecars_and_rtc(tmp_path):
     last = seen[-1]
     assert last["wifi"]["state"] == "joined" and last["wifi"]["rssi_dbm"] == -71
     assert last["upload"]["cause"] == "dns", last["upload"]  # there is no collector.example in this world
-    assert last["sntp"] == {"servers": 1, "answers": 1, "error": None}
+    assert (last["sntp"]["servers"], last["sntp"]["answers"]) == (1, 1)
     assert any("the clock was not set: it is 20" in line for line in log), log
     sidecars = [json.loads(files[name]) for name in files if "/imu-0" in name and name.endswith(".json")]
     fixes = {tuple(fix) for sidecar in sidecars for fix in sidecar["clock_fixes"]}
     (fix,) = [fix for fix in fixes if fix[3] == "sntp:time.example"]
-    assert 9_994 < fix[2] < 200_000
-    assert 0 <= fix[1] / 1e6 - AHEAD_S - started < 60
+    assert 9_994 < fix[2] < 10_000 + 1_500_000, "what the server says of itself, and half of the round trip"
+    assert started - 2 < fix[1] / 1e6 - AHEAD_S < time.time() + 2

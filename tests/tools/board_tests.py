@@ -19,7 +19,7 @@ from tests.tools.micropython import HOW_TO_GET, WIDTHS, interpreter, run_micropy
 
 RUNNER = Path(__file__).with_name("board_runner.py")
 MARK = "\x1e"
-TIMEOUT_S = 300
+TIMEOUT_S = 600  # for what hangs
 
 
 class BoardTestError(Exception):
