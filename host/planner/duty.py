@@ -18,6 +18,8 @@ _IDLE_S = 1.0
 """After a recording, until the main loop looks whether it may sleep: once per second (app/loop.py)."""
 _UPLOAD_IDLE_S = 0.5
 """The same after an upload, which ends at any time of that second."""
+_NOTICED_S = 1.0
+"""Of a recording that motion began, behind `hold_s`: until a block is full, and the main loop looks again."""
 _LEAST_NAP_S = 0.05  # app/doze.py
 
 
@@ -88,7 +90,8 @@ def _events(schedule: dict, case: str) -> tuple[float, float]:
     if events is None:
         events = getattr(EVENTS_PER_DAY, case)
     moves_s, hold_s, share = getattr(MOVES_S, case), trigger["hold_s"], trigger["random_share"]
-    return events / (1 - share), min(DAY_S / max(1, events) * (1 - share), (1 - share) * moves_s + hold_s)
+    record_s = (1 - share) * moves_s + hold_s + _NOTICED_S
+    return events / (1 - share), min(DAY_S / max(1, events) * (1 - share), record_s)
 
 
 def _nap_share(config: dict) -> float:

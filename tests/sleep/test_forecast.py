@@ -3,12 +3,14 @@
 import json
 from unittest import mock
 
+import numpy as np
 import pytest
 
 from config.board_model import board as facts_of
 from host.check import verdict
 from host.planner import plan
-from host.planner.figures import DAY_S
+from host.planner.figures import DAY_S, MOVES_S
+from host.planner.plan import Plan
 from tests.sleep import days
 from tests.tools.micropython import HOW_TO_GET, interpreter
 
@@ -16,15 +18,20 @@ pytestmark = pytest.mark.skipif(interpreter("64-bit") is None, reason=HOW_TO_GET
 WITHIN = 0.1
 
 
-def forecast_and_count(board: days.Days) -> dict[str, tuple[float, float]]:
-    """{what: (forecast, counted)} for the time that the board has run: as many days as it made recordings."""
-    counted = board.board.counters()
+def forecast_of(board: days.Days) -> Plan:
+    """Of its configuration, with the flash of its world."""
     facts = facts_of("virtual")
     erase_ms = dict.fromkeys(("low", "typical", "high"), board.board.world["flash"]["erase_us"] / 1000)
     erase = facts.figures.erase_ms.model_copy(update=erase_ms)
     facts = facts.model_copy(update={"figures": facts.figures.model_copy(update={"erase_ms": erase})})
-    with mock.patch("host.planner.plan.board", lambda name: facts):  # its flash is the world's
-        forecast = plan(verdict(json.dumps(board.config).encode())[0])
+    with mock.patch("host.planner.plan.board", lambda name: facts):
+        return plan(verdict(json.dumps(board.config).encode())[0])
+
+
+def forecast_and_count(board: days.Days) -> dict[str, tuple[float, float]]:
+    """{what: (forecast, counted)} for the time that the board has run: as many days as it made recordings."""
+    counted = board.board.counters()
+    forecast = forecast_of(board)
     ran = len(board.began) / forecast.duty.recordings  # days
     arrived = sum(1 for name in board.arrived() if name.endswith("session.json"))  # recordings
     share = arrived / forecast.duty.recordings
@@ -78,3 +85,41 @@ def test_forecast_and_counters(tmp_path, hours, rate_hz, record_s, sleep_s, uplo
     board.run(hours * 3600)
     assert len(board.began) >= hours * 3600 // (record_s + sleep_s) and board.board.counters()["radio_s"]
     check(forecast_and_count(board))
+
+
+SOURCE_HZ = 52
+PER_G = 8192
+
+
+def moving(moves: int, every_s: int) -> np.ndarray:
+    """So many movements, each as long as the planner supposes, one at the beginning of every `every_s` seconds."""
+    t = np.arange(every_s * SOURCE_HZ) / SOURCE_HZ - 5
+    shake = np.where((t >= 0) & (t < MOVES_S.typical), 0.7 * PER_G * np.sin(2 * np.pi * 3 * t), 0)
+    rest = np.zeros_like(t)
+    return np.tile(np.stack([shake, rest, rest + PER_G, rest, rest, rest], axis=1), (moves, 1)).round().astype("<i2")
+
+
+@pytest.mark.parametrize(
+    ("moves", "every_s", "hold_s"),
+    [(10, 240, 20), pytest.param(20, 300, 10, marks=SLOW), pytest.param(6, 1800, 60, marks=SLOW)],
+)
+def test_forecast_and_counters_of_a_board_that_motion_wakes(tmp_path, moves, every_s, hold_s):
+    """How often it moves, and for how long, is given to both: what is compared is the planner's arithmetic."""
+    np.save(tmp_path / "moves.npy", moving(moves, every_s))
+    config = days.config(rate_hz=52) | {"upload": None}
+    trigger = {"kind": "motion", "stream": "imu", "threshold_g": 0.1, "hold_s": hold_s}
+    config["schedule"] = {"trigger": trigger | {"events_per_day": DAY_S / every_s}, "sleep": "deep"}
+    config["streams"]["imu"] |= {"int_pin": 7, "segment_frames": 2048}
+    source = {"file": str(tmp_path / "moves.npy"), "rate_hz": SOURCE_HZ}
+    chip = {"chip": "lsm6dsox", "address": 106, "int_pin": 7, "source": source, "rate_ratio": 1.01}
+    board = days.Days(tmp_path / "board", config, {"i2c": {"0": [chip | {"motion": {"counts_per_g": PER_G}}]}})
+    board.run((moves - 1) * every_s)  # and the sleep behind the last one, which the next one ends
+    forecast, counted = forecast_of(board), board.board.counters()
+    ran = moves * every_s / DAY_S
+    found = {name: (getattr(forecast.duty, name) * ran, counted[name]) for name in ("awake_s", "light_s", "deep_s")}
+    found["recordings"] = (forecast.duty.recordings * ran, len(board.began))
+    found["wakeups"] = (forecast.duty.wakeups * ran, counted["wakeups"])
+    found["programmed bytes"] = (forecast.files.programmed * ran, counted["flash_program_bytes"])
+    found["erases"] = (forecast.files.erases * ran, counted["flash_erases"])
+    assert len(board.began) == moves, "each by its own interrupt"
+    check(found)
