@@ -17,6 +17,7 @@ from host.collector.ble import BleFront
 from host.collector.mqtt import MqttFront
 from host.mqtt_broker import Broker
 from host.store import Store
+from tests.tools.ports import Port
 from tests.transport.certificates import Authority
 
 TOKEN = "correct-horse"
@@ -54,7 +55,7 @@ class Receiver:
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready)))
         self._thread.start()
-        ready.wait()
+        assert ready.wait(120)
         return self
 
     def __exit__(self, *_) -> None:
@@ -114,6 +115,9 @@ class Mortal:
         (pem,) = set(authority.pem.parent.glob("server-*.pem")) - before
         self._words = [sys.executable, "-m", "tests.chaos.collector", str(out), "--pem", str(pem)]
         self._words += [f"--{name}={value}" for name, value in how.items()]
+        self._held = Port()  # through all its lives
+        self.port = self._held.number
+        self._words += [f"--port={self.port}"]
         self._log = folder / "collector.log"
         self._is_over = False
 
@@ -127,16 +131,15 @@ class Mortal:
         self._is_over = True
         self._process.terminate()
         self._thread.join()
+        self._held.close()
 
     def _start(self) -> None:
-        """Returns when it listens, at `port` from its first life on."""
+        """Returns when it listens at `port`."""
         words = [*self._words, *(f"--die={point},{number}" for point, number in self._plan[:1])]
         self._plan = self._plan[1:]
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-        self.port = int(self._process.stdout.readline() or 0)
-        assert self.port, self._log.read_text()
-        self._words += [f"--port={self.port}"]
+        assert self._process.stdout.readline() == f"{self.port}\n", self._log.read_text()
 
     def _live(self) -> None:
         while self._process.wait() == -signal.SIGKILL and not self._is_over:

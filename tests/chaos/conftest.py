@@ -12,7 +12,8 @@ from tests.tools.micropython import SEARCH_PATH, run_micropython
 from tests.transport.certificates import Authority
 
 BOARD = Path(__file__).with_name("board.py")
-TIMEOUT_S = 3  # of each wait of the board, where nothing is to be waited for in vain
+TIMEOUT_S = 60  # of each wait of the board, where nothing is to be waited for in vain
+DRAIN_S = 250  # where everything arrives in the end
 
 
 @pytest.fixture(scope="session")
@@ -39,11 +40,11 @@ class FastBoard:
         self._run("record", str(self.flash), str(segments), str(frames))
         return on_flash(self.flash)
 
-    def https(self, port: int, drain_s: float = 60, **options) -> Said:
+    def https(self, port: int, drain_s: float = DRAIN_S, **options) -> Said:
         options = {"ca": str(self._authority.der), "token": collector.TOKEN, "timeout_s": TIMEOUT_S} | options
         return self._ship(f"https://127.0.0.1:{port}", drain_s, options)
 
-    def mqtt(self, port: int, drain_s: float = 60, scheme: str = "mqtt", **options) -> Said:
+    def mqtt(self, port: int, drain_s: float = DRAIN_S, scheme: str = "mqtt", **options) -> Said:
         options = {"timeout_s": TIMEOUT_S, "patience_s": 0.5} | options
         return self._ship(f"{scheme}://127.0.0.1:{port}", drain_s, options)
 
@@ -58,7 +59,7 @@ class FastBoard:
     def _run(self, *words: str) -> str:
         env = {"MICROPYPATH": f"{board_libs('umqtt/robust')}:{SEARCH_PATH}"}
         done = run_micropython(
-            BOARD, *words, interpreter=self._interpreter, heap="1M", timeout_s=300, env=env, check=True
+            BOARD, *words, interpreter=self._interpreter, heap="1M", timeout_s=400, env=env, check=True
         )
         return done.stdout
 

@@ -202,7 +202,7 @@ def test_a_collector_killed_between_write_and_acknowledgement(tmp_path, monkeypa
 
             mortal = await asyncio.to_thread(live().__enter__)
             try:
-                await fetched.rig.until(lambda status: status["ble"]["acknowledged"] > len(truth.names(expected)), 60)
+                await fetched.rig.until(lambda status: status["ble"]["acknowledged"] > len(truth.names(expected)), 200)
             finally:
                 await asyncio.to_thread(mortal.__exit__)
             assert mortal.deaths == 2

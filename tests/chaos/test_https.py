@@ -1,5 +1,7 @@
 """HTTPS: the link, the collector and its disk fail, in every place of a connection."""
 
+from collections import Counter
+
 import pytest
 
 from tests.chaos import truth
@@ -18,7 +20,7 @@ def test_cut_in_every_record_of_a_connection(board, authority):
         said = board.https(wire.port)
     truth.delivered(said, board.out, files)
     truth.flat(said)
-    assert [fault for fault, _ in wire.hits] == plan
+    assert Counter(fault for fault, _ in wire.hits) == Counter(plan)
     for way in ("up", "down"):
         kinds = [kind for fault, kind in wire.hits if fault.way == way]
         assert kinds.count(HANDSHAKE) >= 5 and kinds.count(DATA) >= 10, kinds
@@ -33,7 +35,7 @@ def test_half_open_in_every_record_of_a_connection(board, authority, how):
     with Receiver(board.out, authority) as receiver, Wire(receiver.port, "tls", plan) as wire:
         said = board.https(wire.port, timeout_s=0.4)
     truth.delivered(said, board.out, files)
-    assert len(wire.hits) > len(plan) // 2, "on a busy machine the deadline may end a connection before its fault does"
+    assert Counter(fault for fault, _ in wire.hits) == Counter(plan)
     assert {kind for kind, _, _ in said.errors} == {"timeout"}
 
 

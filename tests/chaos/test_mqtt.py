@@ -4,7 +4,7 @@ fail.
 
 import functools
 import gc
-import threading
+from collections import Counter
 
 import aiomqtt
 import pytest
@@ -27,6 +27,11 @@ def broker(tmp_path):
         yield broker
 
 
+def all_hit(wire, plan):
+    """Each fault came to pass, once."""
+    return Counter(fault for fault, _ in wire.hits) == Counter(plan)
+
+
 def kinds(wire, way):
     return {kind & 0xF0 for fault, kind in wire.hits if fault.way == way}
 
@@ -40,7 +45,7 @@ def test_cut_in_every_packet_of_the_boards_link(board, authority, broker):
         said = board.mqtt(wire.port)
     truth.delivered(said, board.out, files)
     truth.flat(said)
-    assert [fault for fault, _ in wire.hits] == plan
+    assert all_hit(wire, plan)
     assert kinds(wire, "up") >= {CONNECT, SUBSCRIBE, PUBLISH}
     assert kinds(wire, "down") >= {CONNACK, SUBACK, PUBLISH, PUBACK}
     assert {cause for _, cause, _ in said.errors} <= {"link", "collector_down"}, said.errors
@@ -62,7 +67,7 @@ def test_cut_in_the_packets_of_the_collectors_link(board, authority, broker, mon
     with Wire(broker.port, "mqtt", plan) as wire, Receiver(board.out, authority, wire.port):
         said = board.mqtt(broker.port, patience_s=0.2)
     truth.delivered(said, board.out, files)
-    assert [fault for fault, _ in wire.hits] == plan
+    assert all_hit(wire, plan)
     assert kinds(wire, "up") >= {CONNECT, SUBSCRIBE, PUBLISH} and kinds(wire, "down") >= {CONNACK, PUBLISH}
     gc.collect()  # a future that nobody asked says so when it goes
     assert not [record for record in caplog.records if "never retrieved" in record.getMessage()]
@@ -76,7 +81,7 @@ def test_half_open_in_every_packet_of_the_boards_link(board, authority, broker, 
     with Receiver(board.out, authority, broker.port), Wire(broker.port, "mqtt", plan) as wire:
         said = board.mqtt(wire.port, timeout_s=0.4)
     truth.delivered(said, board.out, files)
-    assert len(wire.hits) > len(plan) // 2, "on a busy machine the deadline may end a connection before its fault does"
+    assert all_hit(wire, plan)
     assert {kind for kind, _, _ in said.errors} == {"timeout"}
 
 
@@ -93,7 +98,7 @@ def test_what_was_held_up_arrives_when_the_board_has_given_up_and_sends_it_again
 def test_acknowledgements_that_come_twice_or_in_another_order(board, authority, broker, change):
     files = board.record(60)
     with Receiver(board.out, authority, broker.port), Wire(broker.port, "mqtt", change=change) as wire:
-        said = board.mqtt(wire.port)
+        said = board.mqtt(wire.port, patience_s=60)
     truth.delivered(said, board.out, files)
     assert said.errors == [] and wire.links == 1
 
@@ -104,23 +109,16 @@ def test_a_broker_killed_again_and_again(board, authority, tmp_path, persistence
     """-9 in the middle of the data, and started again on its port, with what it had kept or without."""
     files = board.record(120)
     deaths = []
-    with Mosquitto(tmp_path / "broker", persistence=persistence) as broker, \
-            Receiver(board.out, authority, broker.port), Wire(broker.port, "mqtt") as wire:  # fmt: skip
-        over = threading.Event()
+    with Mosquitto(tmp_path / "broker", persistence=persistence) as broker:
 
         def kill():
-            while len(deaths) < 3 and not over.is_set():
-                if wire.passed > 40_000 * (len(deaths) + 1):
-                    broker.kill()
-                    broker.start()
-                    deaths.append(True)
-                over.wait(0.005)
+            if len(deaths) < 3:
+                deaths.append(broker.pid)
+                broker.kill()
+                broker.start()
 
-        killing = threading.Thread(target=kill)
-        killing.start()
-        said = board.mqtt(wire.port)
-        over.set()
-        killing.join()
+        with Receiver(board.out, authority, broker.port), Wire(broker.port, "mqtt", every=(40_000, kill)) as wire:
+            said = board.mqtt(wire.port)
     truth.delivered(said, board.out, files)
     truth.flat(said)
     assert len(deaths) == 3 and {cause for _, cause, _ in said.errors} <= {"link", "collector_down"}, said.errors
@@ -141,7 +139,7 @@ def test_a_disk_that_is_full_for_a_while(board, authority, broker):
     files = board.record(10)
     with Receiver(board.out, authority, broker.port) as receiver:
         receiver.is_full = True
-        said = board.mqtt(broker.port, drain_s=1)
+        said = board.mqtt(broker.port, drain_s=1, patience_s=60)
         truth.kept(said, "disk_full", board.flash, files)
         receiver.is_full = False
         truth.delivered(board.mqtt(broker.port), board.out, files)

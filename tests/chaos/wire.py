@@ -143,17 +143,22 @@ class _Link:
 class Wire:
     """`with Wire(port, "tls", plan) as wire:` listens at 127.0.0.1:`wire.port`, in a thread of its own.
 
-    The k-th connection has the k-th fault of `plan`; behind its end all have `default` (None: no fault). `hits`: faults
-    that came to pass, with the first byte of their message; `links`: connections so far; `passed`: bytes, both ways.
-    `change()`: a new function that turns each message from the server into a list of messages.
+    Each connection has the next fault of `plan`, and one whose connection ended before it came to pass is the next
+    one's again; behind its end all have `default` (None: no fault). `hits`: faults that came to pass, with the first
+    byte of their message; `links`: connections so far. `change()`: a new function that turns each message from the
+    server into a list of messages. `every`: (bytes, function): when so many more have passed, both ways, everything
+    waits until that function has been called, in a thread.
     """
 
-    def __init__(self, server: int, speaks: str, plan: Iterable = (), *, default=None, change: Callable | None = None):
+    def __init__(
+        self, server: int, speaks: str, plan: Iterable = (), *, default=None, change: Callable | None = None,
+        every: tuple[int, Callable] | None = None,
+    ):  # fmt: skip
         self._server, self._message, self._change = server, MESSAGES[speaks], change
-        self._plan, self.default = iter(plan), default
+        self._plan, self._default, self._every = list(plan), default, every
         self.hits: list[tuple] = []
         self.links = 0
-        self.passed = 0
+        self._passed = 0
         self._open: set[_Link] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -162,16 +167,12 @@ class Wire:
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready)))
         self._thread.start()
-        ready.wait()
+        assert ready.wait(120)
         return self
 
     def __exit__(self, *_) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
-
-    def cut_all(self) -> None:
-        """Resets every connection that is open now."""
-        self._loop.call_soon_threadsafe(lambda: [link.reset() for link in self._open])
 
     async def _run(self, ready: threading.Event) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
@@ -189,7 +190,8 @@ class Wire:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(asyncio.current_task())
         self.links += 1
-        link = _Link(next(self._plan, self.default), self._change() if self._change else None)
+        planned = self._plan.pop(0) if self._plan else None
+        link = _Link(planned or self._default, self._change() if self._change else None)
         link.writers = [writer]
         self._open.add(link)
         try:
@@ -205,6 +207,8 @@ class Wire:
         except asyncio.CancelledError:
             pass  # the wire is taken down; asyncio's server would tell of the cancellation as of an error
         finally:
+            if planned and planned not in [fault for fault, _ in self.hits]:
+                self._plan.insert(0, planned)
             self._open.discard(link)
             self._tasks.discard(asyncio.current_task())
 
@@ -244,8 +248,10 @@ class Wire:
     async def _send(self, link: _Link, writer: asyncio.StreamWriter, data: bytes) -> None:
         if data and not link.swallows:
             writer.write(data)
-            self.passed += len(data)
+            before, self._passed = self._passed, self._passed + len(data)
             await writer.drain()
+            if self._every and before // self._every[0] < self._passed // self._every[0]:
+                await asyncio.to_thread(self._every[1])
 
     async def _break(self, link: _Link) -> None:
         how = link.fault.how
