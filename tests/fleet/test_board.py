@@ -29,6 +29,7 @@ async def record(folder: Path, port: int) -> tuple[dict, dict, VirtualBoard]:
     config["upload"] = {"mqtt": {"url": f"mqtt://127.0.0.1:{port}", "status_s": 1}, "interval_s": 1}
     for name, frames in {"imu": 256, "mic": 16384}.items():
         config["streams"][name]["segment_frames"] = frames
+    config["streams"]["mic"]["ibuf_bytes"] = 100_000  # a busy machine is no slow board
     collector, broker = Collector(folder / "out"), Broker("127.0.0.1", port)
     collector.add_front(MqttFront(collector.ingest, broker))
     await collector.start(port=None)
@@ -39,9 +40,12 @@ async def record(folder: Path, port: int) -> tuple[dict, dict, VirtualBoard]:
         await board.start()
         async for _ in board.lines():
             if said is None and board.status.get("state") == "recording":
-                said = asyncio.create_task(command.send(broker, config["device"], "label walking", 20))
+                said = asyncio.create_task(command.send(broker, config["device"], "label walking", 120))
         assert await board.wait() == 0, "\n".join(board.log)
-        return await said, collector.status(), board
+        async with asyncio.timeout(120):  # the broker has the last words; the collector gets them
+            while collector.status()["devices"][config["device"]]["reported"]["state"] == "recording":
+                await asyncio.sleep(0.02)
+            return await said, collector.status(), board
     finally:
         await board.kill()
         await collector.stop()

@@ -18,9 +18,9 @@ async def main(root, url, ca_file, token, method):
     spool.recover()
     bundled = BundledSpool(spool, method)
     with open(ca_file, "rb") as file:
-        https = Https(bundled, url=url, ca=file.read(), token=token, timeout_s=5)
+        https = Https(bundled, url=url, ca=file.read(), token=token, timeout_s=60)
     shipper = Shipper(bundled, https, interval_s=1, backoff=Backoff(0.05, 0.1))
-    await shipper.drain(3)
+    await shipper.drain(150)
     await shipper.close()
     print(json.dumps({"status": shipper.status(), "left": spool.pending(), "conflicts": sorted(https.conflicts)}))
 

@@ -1,5 +1,7 @@
 """Board-side script of test_delivery.py: ships the spool at sys.argv[1] to the url sys.argv[2], trusting sys.argv[3].
 
+Then follow the token, and how many seconds it waits for an answer.
+
 Repeats until nothing is pending; prints one line per failed attempt.
 """
 
@@ -11,11 +13,11 @@ from transport.errors import TransportError
 from transport.https import Https
 
 
-async def main(root, url, ca_file, token):
+async def main(root, url, ca_file, token, timeout_s):
     spool = Spool(root, "wrist-01", reserve_bytes=0)
     spool.recover()
     with open(ca_file, "rb") as file:
-        https = Https(spool, url=url, ca=file.read(), token=token, timeout_s=1)
+        https = Https(spool, url=url, ca=file.read(), token=token, timeout_s=float(timeout_s))
 
     def take():
         names = spool.pending(1)

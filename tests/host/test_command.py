@@ -20,7 +20,7 @@ def broker(tmp_path_factory):
         yield broker
 
 
-def answered(broker, reply, timeout_s=5.0) -> tuple[dict, list[dict]]:
+def answered(broker, reply, timeout_s=60.0) -> tuple[dict, list[dict]]:
     """-> (what `send` says, the commands that the device got). `reply(command)`: what the device publishes."""
     got = []
 

@@ -24,7 +24,7 @@ def board(tmp_path):
     ).stdout
 
 
-def deliver(board, tmp_path, host="127.0.0.1", token="secret", **options) -> tuple[str, dict]:
+def deliver(board, tmp_path, host="127.0.0.1", timeout_s=60, **options) -> tuple[str, dict]:
     """One collector's life: the board ships all it has. -> (what the board said, the collector's status)."""
     identity = certs.make(tmp_path / "certs", ["localhost", "127.0.0.1"])
 
@@ -33,7 +33,7 @@ def deliver(board, tmp_path, host="127.0.0.1", token="secret", **options) -> tup
         port = await collector.start(ssl_context=identity.server_context())
         try:
             url = f"https://{host}:{port}"
-            said = await asyncio.to_thread(board, "board_ship.py", url, identity.ca_path, token)
+            said = await asyncio.to_thread(board, "board_ship.py", url, identity.ca_path, "secret", timeout_s)
             return said, collector.status()
         finally:
             await collector.stop()
@@ -70,13 +70,18 @@ def test_a_delivery_whose_answer_was_lost_is_recognised(board, tmp_path):
 
 
 def test_a_collector_that_stalls_once(board, tmp_path):
-    stalls = iter([1.4])  # longer than the board waits
+    asked, again = [], asyncio.Event()
 
     async def stall(path):
-        await asyncio.sleep(next(stalls, 0))
+        asked.append(path)
+        if len(asked) > 1:
+            again.set()
+        await again.wait()  # longer than the board does
 
     board("board_spool.py", "whole")
-    said, _ = deliver(board, tmp_path, before_put=stall)
-    assert said.splitlines()[-1] == "left: [] {} {}" and len(said.splitlines()) == 2
+    said, _ = deliver(board, tmp_path, timeout_s=1, before_put=stall)
+    *failures, end = said.splitlines()
+    assert end == "left: [] {} {}" and asked[0] == asked[1]
+    assert failures and all("took longer than 1000 ms" in line for line in failures)
     report = verify.verify(tmp_path / "out")
     assert report.ok and not report.findings
