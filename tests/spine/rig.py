@@ -177,6 +177,7 @@ class Rig:
         self._plan = demo_plan.make(args, folder)
         self.config, self.world, self.token = self._plan.config, self._plan.world, self._plan.token
         self.config["streams"]["mic"]["ibuf_bytes"] = 80000  # tests share the machine with others
+        self.config["upload"]["timeout_s"] = 60
         self.out = folder / "out"
         self.board: VirtualBoard | None = None
 
