@@ -152,6 +152,7 @@ class Loop:
         board = self._board
         if board.state == "recording":
             await board.session.end(reason)
+            board.state = "idle"  # before the line that a `pull` waits for with its Ctrl-C
             self._note()
             if board.motion:
                 board.motion.ended(board.agenda.now)

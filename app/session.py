@@ -74,7 +74,11 @@ class Session:
         return ((self._ended_t_us or self.clock.t_us()) - self.started_t_us) / 1e6
 
     async def end(self, reason):
-        """Stop the tasks, take what chips and rings still hold, close every segment, write ledger.json."""
+        """Stop the tasks, take what chips and rings still hold, close every segment, write ledger.json. May be called
+        again, where Ctrl-C came in the middle.
+        """
+        if self.spool.session != self.name:  # it has ended
+            return
         for task in self._tasks:
             task.cancel()
         await asyncio.sleep_ms(0)

@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
         wire.close()
     if not heard:
         return _failed(args, WireError(
-            f"{wire.port}: no status came: the board does not record (`deploy.py push` starts it), or this is another "
-            "device"
+            f"{wire.port}: no status came: the board sleeps until its next recording, or does not record (`deploy.py "
+            "push` starts it), or this is another device"
         ))  # fmt: skip
     return 0
 

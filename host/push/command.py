@@ -102,8 +102,9 @@ def _show(row: dict) -> None:
 def _show_status(status: dict) -> None:
     print(f"  state: {status['state']}")
     for name, stream in status.get("streams", {}).items():
-        text = "".join(f", {key} {stream[key]}" for key in ("rate_hz", "lost", "error") if key in stream)
-        print(f"  {name}: {stream.get('frames', 0)} frames{text}")
+        lost = ", ".join(f"{cause} {n}" for cause, n in stream["lost"].items()) or "0"
+        error = f", {stream['error']}" if "error" in stream else ""
+        print(f"  {name}: {stream['frames']} frames, lost {lost}{error}")
     free = status.get("spool", {}).get("free_bytes", 0)
     print(f"  memory: {status.get('heap_used', 0) // 1024} KB used; flash: {free // 1024} KB free")
 

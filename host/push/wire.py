@@ -221,9 +221,11 @@ class Wire(SerialTransport):
         )
 
     def start_program(self) -> None:
-        """Leave the raw REPL and soft-reset: boot.py and main.py run."""
+        """Leave the raw REPL and soft-reset: boot.py and main.py run. The prompt in between is awaited: what comes
+        after this call is the program's.
+        """
         self._guard(lambda: self.serial.write(b"\r\x02"))
-        self._read_for(0.2, b">>> ")
+        self._read_for(QUIET_S, b">>> ")
         self._guard(lambda: self.serial.write(b"\x04"))
 
     def go_on(self) -> None:

@@ -111,6 +111,7 @@ def run(reason, breaks=None):
             await asyncio.sleep_ms(10)
         await asyncio.sleep_ms(100)
         await session.end(reason)
+        await session.end("again")  # as after Ctrl-C in the last moment of an end
 
     asyncio.run(main())
     path = "%s/%s" % (spool.path, session.name)

@@ -142,6 +142,25 @@ def test_the_program_is_killed_at_any_moment(config, console, tmp_path, capsys, 
     assert verify.run(parser.parse_args([str(tmp_path / "data")])) == 0
 
 
+def test_bug_a_prompt_that_came_late_was_taken_for_the_programs_end(config, console, capsys, monkeypatch):
+    """A slow board says `>>> ` on its way out of the raw REPL long after it was asked to leave it."""
+    plain_write, plain_waiting = wire.Counted.write, wire.Wire._waiting
+    silent_until = 0.0
+
+    def write(self, data):
+        nonlocal silent_until
+        if data.endswith(b"\x02"):
+            silent_until = time.monotonic() + 0.7
+        return plain_write(self, data)
+
+    monkeypatch.setattr(wire.Counted, "write", write)
+    late = lambda self: plain_waiting(self) if time.monotonic() > silent_until else b""  # noqa: E731
+    monkeypatch.setattr(wire.Wire, "_waiting", late)
+    code, answer, said = call(push, capsys, config, "--port", console.port)
+    assert code == 0, said
+    assert silent_until and answer["boards"][0]["status"]["state"] == "recording"
+
+
 def test_only_what_changed_is_copied(config, console, capsys):
     call(push, capsys, config, "--port", console.port)
     code, second, _ = call(push, capsys, config, "--port", console.port)
