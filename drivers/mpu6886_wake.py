@@ -17,10 +17,12 @@ _INT_STATUS = 0x3A
 _ACCEL_INTEL_CTRL = 0x69
 _PWR_MGMT_1 = 0x6B
 _PWR_MGMT_2 = 0x6C
+_I2C_IF = 0x70
 
 _AUTO_CLOCK = 0x01  # PWR_MGMT_1: awake, the best clock there is
 _CYCLE = 0x20  # the accelerometer sleeps between two samples
 _GYRO_STANDBY = 0x07
+_I2C_IF_DIS = 0x40
 _DLPF = 0x01  # CONFIG: the divider works; ACCEL_CONFIG2: 218 Hz, four samples averaged
 _25_HZ = 39  # SMPLRT_DIV: 1 kHz / 40
 _LATCHED = 0x20  # INT_PIN_CFG: push-pull, active high, until INT_STATUS is read
@@ -39,6 +41,8 @@ def wake_on_motion(imu, threshold_g, duration_s=0):
         raise ValueError(f"{threshold_g} g for {duration_s} s: the {imu._NAME} takes up to 1.02 g, and no duration")
     imu._reset()
     write = imu._registers.write
+    if imu._on_spi:
+        write(_I2C_IF, _I2C_IF_DIS)  # or what passes on the bus may look like I2C
     write(_PWR_MGMT_1, _AUTO_CLOCK)
     write(_PWR_MGMT_2, _GYRO_STANDBY)
     write(_CONFIG, _DLPF)
