@@ -16,9 +16,10 @@ from rich.table import Table
 
 from host import bare_board, mistakes
 from host.bare_board import BENCH, SlowServer
-from host.board_files import ROOT
+from host.board_files import ROOT, board_files
 from host.check import check_file, sentence
-from host.virtual.compiler import compile_files
+from host.shrink import shrink
+from host.virtual.compiler import architecture, compile_shrunk
 
 EXAMPLES = ROOT / "config" / "examples"
 EXAMPLE = EXAMPLES / "virtual.json"
@@ -29,7 +30,7 @@ def purposes(config: dict, micropython: Path) -> dict:
     """-> {"table": [[purpose, bytes]], "boot": most in use while the configuration was checked}: the boot, step by step
     (tests/bench/ram.py), up to a recording. RuntimeError: what the board said instead.
     """
-    program = compile_files({"ram.py": BENCH / "ram.py"}, micropython)
+    program = compile_shrunk(shrink(board_files() | {"ram.py": BENCH / "ram.py"}), architecture(micropython))
     with tempfile.TemporaryDirectory(prefix="motelog-ram-") as work:
         files = {f"/{name}": content for name, content in program.items()}
         settings = _pointed(config, "http://127.0.0.1:1")

@@ -1,8 +1,8 @@
 """Board-side sources rewritten so that they take less of a board's heap: docs/ram.md.
 
-Every name in a program is kept on the heap once, for ever, so names that nobody outside of a module sees become words
-that each firmware has in its ROM, or a letter; constants become numbers in place. Statements keep their lines: a
-traceback names the true file and line. Knows syntax trees only; `host.virtual.compiler` compiles.
+Every name in a program is kept on the heap once, for ever, so names of our own become words that each firmware has in
+its ROM, or a letter; constants become numbers in place. Statements keep their lines: a traceback names the true file
+and line. Knows syntax trees only; `host.virtual.compiler` compiles.
 """
 
 import ast

@@ -74,8 +74,11 @@ def compile_shrunk(texts: dict[str, str], arch: str | None) -> dict[str, bytes]:
     """As `compile_for`, of what host.shrink makes of the sources ({"app/main.py": text}). A traceback calls the file
     "app.main": that name is in RAM anyway, "app/main.py" would be another one.
     """
-    files = [(name, text.encode(), name.removesuffix(".py").replace("/", ".")) for name, text in texts.items()]
-    return _compiled(files, arch)
+    return _compiled([(name, text.encode(), _module(name)) for name, text in texts.items()], arch)
+
+
+def _module(name: str) -> str:
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def _compiled(files: list[tuple[str, bytes, str]], arch: str | None) -> dict[str, bytes]:
