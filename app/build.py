@@ -1,13 +1,15 @@
 """Makes the parts of a board from its configuration, in power-up order; forgotten once that is done."""
 
 import gc
+import hashlib
 import json
 import sys
+from binascii import hexlify
 
 from app import status
 from app.clock import Clock
 from app.guard import Guard
-from app.main import CONFIG, LAST_GOOD, SECRETS, forget
+from app.main import CONFIG, LAST_GOOD, SECRETS, SHOWN, forget
 from storage.spool import Spool
 
 
@@ -48,9 +50,9 @@ def build(board, config, secrets, shown, boots, boot_ms):
     )
     for line in board.spool.recover():
         status.log("recovered " + line)
-    for name in ("recovery", "npy", "wavfmt", "repair"):
+    for name in ("recovery", "journal_reader", "npy", "wavfmt", "repair"):
         forget("storage." + name)
-    board.shown = json.dumps(shown)  # as text it takes half the room
+    board.shown = shown
     board.facts = {
         "device": config["device"],
         "code": _first_line("/code.sha256"),
@@ -122,7 +124,7 @@ def _first_line(path):
 
 
 def configuration():
-    """-> (configuration, secrets, configuration without secrets), or None when there is no usable one; complaints are
+    """-> (configuration, secrets, what a Board knows as `shown`), or None when there is no usable one; complaints are
     logged.
     """
     from config.loader import ConfigError, load, public
@@ -136,7 +138,22 @@ def configuration():
     _complain(loaded.errors)
     if loaded.fell_back:
         status.log("%s is refused: going on with the last good configuration" % CONFIG)
-    return loaded.config, loaded.secrets, public(loaded.config)
+    return loaded.config, loaded.secrets, _aside(public(loaded.config))
+
+
+def _aside(shown):
+    """Put the configuration without secrets into its file, written only when it is another one. -> Board.shown."""
+    from config.loader import MAX_BYTES, store
+
+    text = json.dumps(shown).encode()
+    expected = len(text), hexlify(hashlib.sha256(text).digest()).decode()
+    try:
+        if len(text) <= MAX_BYTES:
+            store(SHOWN, text)
+            text = None
+    except OSError:
+        pass  # the flash is full: it stays in RAM
+    return expected, text
 
 
 def _complain(errors):

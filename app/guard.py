@@ -1,6 +1,5 @@
 """What ends a recording that has gone wrong, and a boot loop."""
 
-import sys
 import time
 
 from storage.files import read_json, replace_json
@@ -49,25 +48,9 @@ class Guard:
         return None
 
 
-_CAUSES = ("DEEPSLEEP", "deepsleep"), ("WDT", "watchdog"), ("SOFT", "soft"), ("HARD", "reset"), ("PWRON", "power")
-
-
-def reset_cause(platform=sys.platform):
-    """-> why the board starts: deepsleep, watchdog, soft, reset or power; None: the port does not say."""
-    import machine
-
-    cause = machine.reset_cause()
-    for name, word in _CAUSES:
-        if getattr(machine, name + "_RESET", None) == cause:
-            if word == "watchdog" and platform == "rp2":
-                return "watchdog or reset"  # machine.reset() is the watchdog's work there
-            return word
-    return None
-
-
 class Boots:
     """Counts starts that did not run for a minute, in a small file that is written only when its content changes.
-    `why`: what ended the last recording that went wrong; `cause`: of this start, see `reset_cause`. Waking from deep
+    `why`: what ended the last recording that went wrong; `cause`: of this start, see app.cause. Waking from deep
     sleep is no start of its own.
     """
 
@@ -76,6 +59,8 @@ class Boots:
         known = read_json(path) or {}
         self.count = known.get("count") if isinstance(known.get("count"), int) else 0
         self.why = known.get("why")
+        from app.cause import reset_cause  # the caller may forget it afterwards
+
         self.cause = reset_cause()
 
     def begin(self):

@@ -10,15 +10,18 @@ from app import status
 from app.guard import Boots
 from app.loop import Loop
 from app.session import Session
+from storage.files import measured, read_json
 
 CONFIG = "/config.json"
 SECRETS = "/secrets.json"
 LAST_GOOD = "/config.good.json"
+SHOWN = "/config.shown.json"  # it, as it may stand in session.json
 MOST_BOOTS = 10  # starts that ended in a bug, where not even the configuration could say how many
 
 
 class Board:
-    """Everything that exists once on a board. ``shown``: the configuration as it may stand in session.json.
+    """Everything that exists once on a board. ``shown``: what SHOWN has to be (length, SHA-256), and its text if the
+    flash did not take it.
 
     ``session``: the latest one, or None. ``state``: see app.loop; ``why``: what led to it, where that is not plain.
     ``wanted``: False after `stop`: until `start` the board neither records nor sleeps.
@@ -40,7 +43,7 @@ class Board:
         """Begin another recording. OSError: the flash does not take it."""
         reason = "by hand" if by_hand else self.motion.why if self.motion else "schedule"
         facts = dict(self.facts)
-        facts["config"] = json.loads(self.shown)
+        facts["config"] = self._configuration()
         facts["planned"] = self.agenda.describe(reason) if self.agenda else {"reason": reason}
         gate = None
         if self.motion and not by_hand:
@@ -53,6 +56,19 @@ class Board:
         session.begin(facts)
         forget("storage.retention")
         self.session = session
+
+    def _configuration(self):
+        """-> the configuration for session.json; None when its copy on the flash is not what it was."""
+        expected, text = self.shown
+        if text:
+            return json.loads(text)
+        try:
+            if measured(SHOWN) == expected:
+                return read_json(SHOWN)
+        except OSError:
+            pass
+        status.log("%s is damaged: this session does not say its configuration" % SHOWN)
+        return None
 
     def doze(self):
         """-> what has the board sleep while this session records (app.doze.Doze), None: it stays awake."""
@@ -150,6 +166,7 @@ def run():
     """
     boot_ms = time.ticks_ms()
     boots = Boots()
+    forget("app.cause")
     boots.begin()
     try:
         board = _board(boots, boot_ms)
@@ -175,10 +192,12 @@ def _run(board):
     loop = Loop(board)
     try:
         if not board.streams:
+            from app import ends
+
             status.log("no sensor answers: nothing to record")
-            asyncio.run(loop.ship_only())
-            if board.sleep != "none":
-                asyncio.run(loop.try_again("no sensor answers"))
+            asyncio.run(ends.ship_only(loop))
+            if board.sleep != "none":  # it starts anew: whatever is wrong may have gone by then
+                asyncio.run(ends.stopped(loop, "no sensor answers"))
             return 1
         asyncio.run(loop.run())
     except KeyboardInterrupt:

@@ -96,6 +96,10 @@ class BundledSpool:
             return self._spool.open(remote_name)
         return Stream(self._pieces(remote_name))
 
+    def rest(self):
+        """Nothing is going to be read for a while."""
+        self._spool.rest()
+
     def _pieces(self, name):
         return bundle.pieces(bundle.of_segments(self._spool, self._members[name]), self._method)
 

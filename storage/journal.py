@@ -17,10 +17,10 @@ from storage.stream import CAUSES
 
 MAX_GAPS = 64
 UNKNOWN = -1  # in place of a number of lost frames
-_MAGIC = 0x4D4A31
-_GAPS = 14
+MAGIC = 0x4D4A31
+FIRST_GAP = 14
 _SHORT_GAPS = 4
-_SHORT_BYTES = 4 * (_GAPS + 4 * _SHORT_GAPS) + 8
+SHORT_BYTES = 4 * (FIRST_GAP + 4 * _SHORT_GAPS) + 8
 _SPLIT = 28
 _MASK = (1 << _SPLIT) - 1
 
@@ -32,9 +32,9 @@ class Journal:
     """
 
     def __init__(self):
-        self._words = array.array("i", bytes(4 * (_GAPS + 4 * MAX_GAPS)))
+        self._words = array.array("i", bytes(4 * (FIRST_GAP + 4 * MAX_GAPS)))
         self._long = memoryview(self._words)
-        self._short = self._long[: _SHORT_BYTES // 4]
+        self._short = self._long[: SHORT_BYTES // 4]
         self._file = None
         self._is_long = False  # the file on flash has outgrown its directory
         self.gaps = 0
@@ -45,7 +45,7 @@ class Journal:
         words = self._words
         for i in range(len(words)):
             words[i] = 0
-        words[0] = _MAGIC
+        words[0] = MAGIC
         words[1] = seq
         words[2] = first_frame & 0x3FFFFFFF
         words[3] = first_frame >> 30
@@ -66,8 +66,8 @@ class Journal:
         `cause` is an index into CAUSES. At one place there are two entries per cause at most.
         """
         words = self._words
-        i = _GAPS
-        end = _GAPS + 4 * self.gaps
+        i = FIRST_GAP
+        end = FIRST_GAP + 4 * self.gaps
         while i < end:
             if words[i] == at and words[i + 3] == cause and (words[i + 1] < 0) == (lost < 0):
                 break
@@ -100,7 +100,7 @@ class Journal:
         if self.gaps > _SHORT_GAPS:
             self._is_long = True
         view = self._long if self._is_long else self._short
-        _sum(words, len(view))
+        add_sums(words, len(view))
         self._file.seek(0)
         self._file.write(view)
         self._file.flush()
@@ -108,35 +108,10 @@ class Journal:
 
     def noted(self):
         """-> [[stored frames before it, lost or None, cause], ...], in order."""
-        return _gaps(self._words, self.gaps)
+        return gaps_of(self._words, self.gaps)
 
 
-def load(path):
-    """-> {"seq", "first_frame", "anchors", "gaps"} of the journal at `path`, or None when it is missing or damaged."""
-    words = array.array("i", bytes(4 * (_GAPS + 4 * MAX_GAPS)))
-    try:
-        with open(path, "rb") as file:
-            n_bytes = file.readinto(words) or 0
-    except OSError:
-        return None
-    if n_bytes < _SHORT_BYTES or words[0] != _MAGIC:
-        return None
-    sums = (words[12], words[13])
-    _sum(words, len(words) if n_bytes == 4 * len(words) else _SHORT_BYTES // 4)
-    if sums != (words[12], words[13]):
-        return None
-    anchors = []
-    for i in (6, 9)[: words[5]]:
-        anchors.append((words[i], words[i + 2] << 30 | words[i + 1]))
-    return {
-        "seq": words[1],
-        "first_frame": words[3] << 30 | words[2],
-        "anchors": anchors,
-        "gaps": _gaps(words, words[4]),
-    }
-
-
-def _sum(words, n):
+def add_sums(words, n):
     """Put the check sums of the first n words into words 12 and 13: those of Adler-32, over 16-bit halves."""
     words[12] = words[13] = 0
     a = 1
@@ -152,10 +127,10 @@ def _sum(words, n):
     words[13] = b
 
 
-def _gaps(words, n):
+def gaps_of(words, n):
     """-> the first n gaps, in the order of their places."""
     gaps = []
-    for i in range(_GAPS, _GAPS + 4 * n, 4):
+    for i in range(FIRST_GAP, FIRST_GAP + 4 * n, 4):
         lost = None if words[i + 1] < 0 else words[i + 2] << _SPLIT | words[i + 1]
         gaps.append([words[i], lost, CAUSES[words[i + 3]]])
     return gaps

@@ -6,7 +6,8 @@ file: what cannot be understood is left where it is and reported.
 
 import os
 
-from storage import files, finish, journal, npy, repair, retention, wavfmt
+from storage import files, finish, npy, repair, retention, wavfmt
+from storage.journal_reader import load
 from storage.layout import LABELS, acknowledged, folders, session_key, sessions, stems, stream_of
 from storage.stream import StreamInfo
 
@@ -138,7 +139,7 @@ class _Session:
         before = self._predecessor(name, seq)
         if info is None:
             info = _info_from_sidecar(before) if before else _info_from_file(name, path)
-        noted = journal.load("%s/%s.jnl" % (self._path, name))
+        noted = load("%s/%s.jnl" % (self._path, name))
         if not noted or noted["seq"] != seq:
             noted = {"anchors": [], "gaps": []}
         frames = repair.whole_frames(path, info)
@@ -255,7 +256,7 @@ class _Session:
         last = self._last.get(name)
         end = last["end_frame"] if last else 0
         tail = []
-        noted = journal.load("%s/%s.jnl" % (self._path, name))
+        noted = load("%s/%s.jnl" % (self._path, name))
         seq = last["seq"] if last else -1
         if noted and (noted["seq"] > seq or (noted["seq"] == seq and last["reason"] == "power")):
             frames = last["frames"] if noted["seq"] == seq else -1

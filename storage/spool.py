@@ -17,9 +17,9 @@ On flash, under `<root>/<device>/`: `boot` (the boot counter) and one directory 
 and beside them `forgotten.json`, the sessions that were removed because they held nothing.
 """
 
-import errno
 import json
 import os
+import sys
 from binascii import hexlify
 
 from storage import files
@@ -87,9 +87,9 @@ class Spool:
         self.pending_segments = 0
         self.barren = None  # how many sessions hold nothing (storage/retention.py); None: to be counted
         self._segments_dropped = 0
-        self._lent = {}  # path -> how often it is open for reading
+        self.lent = {}  # path -> how often it is open for reading
         self._measured = (0, 0)  # segments that waited, and how many KB they had
-        self._where = None  # folder in which the last segment was found
+        self.where = None  # folder in which the last segment was found
 
     # --- sessions
 
@@ -300,16 +300,16 @@ class Spool:
         for session in sessions(self.path):
             path = "%s/%s" % (self.path, session)
             prefix = "%s/%s/" % (self.device, session)
-            if self._is_due(path, "session.json"):
+            if self.is_due(path, "session.json"):
                 yield prefix + "session.json", path + "/session"
             complete = True
             for folder in folders(path):
                 for stem in stems(folder, ".json"):
                     complete = False
                     yield prefix + stem, "%s/%s" % (folder, stem)
-            if complete and self._is_due(path, LABELS):
+            if complete and self.is_due(path, LABELS):
                 yield prefix + LABELS, path + "/labels"
-            if complete and self._is_due(path, "ledger.json"):
+            if complete and self.is_due(path, "ledger.json"):
                 yield prefix + "ledger.json", path + "/ledger"
 
     def pending_kb(self):
@@ -322,61 +322,43 @@ class Spool:
             self._measured = (self.pending_segments, total // 1024)
         return self._measured[1]
 
-    def is_pending(self, name):
-        """-> whether a name waits to be acknowledged."""
-        return self._locate(name) is not None
-
-    def _is_due(self, path, document):
+    def is_due(self, path, document):
+        """-> whether a document of the session at `path` waits to be acknowledged."""
         if document == LABELS and not files.exists(path + "/ledger.json"):
             return False  # more labels may come
         return bool(files.size_of("%s/%s" % (path, document))) and not files.exists(acknowledged(path, document))
 
+    # What follows is done by storage/reading.py: loaded for it, and let go of when nothing is sent for a while.
+
+    def is_pending(self, name):
+        """-> whether a name waits to be acknowledged."""
+        return self._reading().locate(self, name) is not None
+
     def parts(self, name):
         """-> [(remote name, bytes, SHA-256 in hex)] in the order of delivery, the sidecar last; [] when it is gone."""
-        path = self._locate(name)
-        if path is None:
-            return []
-        if name.rsplit("/", 1)[-1] in SINGLE_FILES:
-            return [(name,) + files.measured(path)]
-        sidecar = files.read_json(path + ".json")
-        if not sidecar:
-            raise OSError(errno.EIO, "%s.json is damaged" % name)
-        if not files.exists("%s/%s" % (path.rsplit("/", 1)[0], sidecar["file"])):
-            self.acknowledge(name)  # a card failed while that was going on: its data goes first
-            return []
-        data = "%s%s" % (name[: name.rfind("/") + 1], sidecar["file"])
-        return [(data, sidecar["bytes"], sidecar["sha256"]), (name + ".json",) + files.measured(path + ".json")]
+        return self._reading().parts(self, name)
 
     def open(self, remote_name):
         """-> the file of that remote name, open for reading; retention leaves it alone until it is closed."""
-        stem, _, extension = remote_name.rpartition(".")
-        document = remote_name.rsplit("/", 1)[-1] in SINGLE_FILES
-        path = self._locate(remote_name if document else stem)
-        if path is None:
-            raise OSError(errno.ENOENT)
-        return Lent(path if document else "%s.%s" % (path, extension), path, self._lent)
-
-    def is_lent(self, path):
-        """-> whether a file of the segment at `path` (no extension) is being read."""
-        return path in self._lent
+        return self._reading().open_part(self, remote_name)
 
     def acknowledge(self, name):
         """The receiver has it for good: `name` is not pending any more, here and after every power cut."""
-        path = self._locate(name)
-        if path is None:
-            return
-        device, session, stem = name.split("/")
-        if stem in SINGLE_FILES:
-            files.write_file(acknowledged("%s/%s" % (self.path, session), stem), b"")
-            self.sweep(session)
-            return
-        if self.keep_acknowledged:
-            os.rename(path + ".json", path + ".ack")
-            self.pending_segments -= 1
-        else:
-            self.discard(path)
-            self.pending_segments -= 1
-        self.sweep(session, path.rsplit("/", 1)[0])
+        self._reading().acknowledge(self, name)
+
+    def _reading(self):
+        from storage import reading
+
+        return reading
+
+    def rest(self):
+        """Nothing is going to be read for a while."""
+        if sys.modules.pop("storage.reading", None):
+            del sys.modules["storage"].reading
+
+    def is_lent(self, path):
+        """-> whether a file of the segment at `path` (no extension) is being read."""
+        return path in self.lent
 
     def status(self):
         """-> counters as a dict; does not walk the disk."""
@@ -390,20 +372,6 @@ class Spool:
         if self.volume:
             status["card"] = self.volume.status()
         return status
-
-    def _locate(self, name):
-        """-> path of a pending segment (no extension) or document by its name, or None."""
-        device, session, stem = name.split("/")
-        path = "%s/%s" % (self.path, session)
-        if stem in SINGLE_FILES:
-            return "%s/%s" % (path, stem) if self._is_due(path, stem) else None
-        if self._where and self._where.startswith(path + "/") and files.exists("%s/%s.json" % (self._where, stem)):
-            return "%s/%s" % (self._where, stem)
-        for folder in folders(path):
-            if files.exists("%s/%s.json" % (folder, stem)):
-                self._where = folder
-                return "%s/%s" % (folder, stem)
-        return None
 
     # --- removing (retention and recovery use it, too)
 
@@ -456,38 +424,3 @@ class Spool:
             self.space.document(-n_bytes)
         self.space.directory(-1)
         remove_session(path)
-
-
-class Lent:
-    """A file of the spool, open for reading, that retention must not touch."""
-
-    def __init__(self, path, key, lent):
-        self._file = open(path, "rb")
-        self._key = key
-        self._lent = lent
-        lent[key] = lent.get(key, 0) + 1
-
-    def read(self, n=-1):
-        return self._file.read(n)
-
-    def readinto(self, buf):
-        return self._file.readinto(buf)
-
-    def seek(self, offset, whence=0):
-        return self._file.seek(offset, whence)
-
-    def close(self):
-        """Give it back; a second time does nothing."""
-        if self._file is None:
-            return
-        self._file.close()
-        self._file = None
-        self._lent[self._key] -= 1
-        if not self._lent[self._key]:
-            del self._lent[self._key]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *args):
-        self.close()

@@ -174,6 +174,7 @@ class Shipper:
         """
         self.state = "waiting" if ok else "backing off"
         if ms >= _LONG_MS and not self._transport.stays:
+            self._spool.rest()
             await self._transport.close()
         while ms > 0 and not self._stopping:
             await asyncio.sleep_ms(min(ms, _SLICE_MS))

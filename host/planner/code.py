@@ -49,9 +49,9 @@ def modules(config: dict) -> set[str]:
 
 _WAKES = {"ism330dhcx": "lsm6dsox", "lis2dh12": "lis3dh", "lsm6dso32": "lsm6dsox"}  # as in app/motion.py
 _WAYS = {
-    "https": {"transport.https", "transport.puts", "transport.shipper", "transport.backoff"},
-    "mqtt": {"transport.mqtt", "transport.shipper", "transport.backoff"},
-    "ble": {"transport.ble", "transport.smp_device"},
+    "https": {"transport.https", "transport.puts", "transport.shipper", "transport.backoff", "storage.reading"},
+    "mqtt": {"transport.mqtt", "transport.shipper", "transport.backoff", "storage.reading"},
+    "ble": {"transport.ble", "transport.smp_device", "storage.reading"},
 }
 
 

@@ -92,16 +92,22 @@ def _letters() -> Iterator[str]:
 
 
 def _imported(nodes: dict[str, Nodes]) -> set[str]:
-    """Names that come from modules which are not ours, these included."""
+    """Names of modules that are not ours, and of what is used of them."""
     packages = {module.split("/")[0] for module in nodes}
     found = set()
     for some in nodes.values():
+        modules = set()
         for node in some:
             match node:
                 case ast.Import(names):
                     found |= {part for alias in names for part in alias.name.split(".")}
+                    modules |= {alias.asname or alias.name for alias in names} - packages
                 case ast.ImportFrom(module, names, 0) if module.split(".")[0] not in packages:
                     found |= {alias.name for alias in names}
+        for node in some:
+            match node:
+                case ast.Attribute(value=ast.Name(name), attr=attribute) if name in modules:
+                    found.add(attribute)
     return found
 
 

@@ -67,9 +67,9 @@ def of_spool(target):
         names_and_hashes = [part for name in names for part in spool.parts(name)]
         sender = bundle.pieces(bundle.of_segments(spool, names[1:]))
         next(sender)
-        assert spool._lent, "nothing is held open while it is sent"
+        assert spool.lent, "nothing is held open while it is sent"
         sender.close()
-        assert not spool._lent, "held open for ever after a sender gave up"
+        assert not spool.lent, "held open for ever after a sender gave up"
         print(json.dumps([n, names_and_hashes]))
 
 

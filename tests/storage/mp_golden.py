@@ -8,7 +8,7 @@ from binascii import hexlify, unhexlify
 
 from disk import MOUNT, Disk, frames, info
 
-from storage import journal
+from storage.journal_reader import load
 from storage.segment import SegmentWriter
 
 JOURNAL = (
@@ -95,4 +95,4 @@ def check_journal(data):
             damaged[i] ^= 0x10
         with open(MOUNT + "/copy", "wb") as file:
             file.write(damaged)
-        assert (journal.load(MOUNT + "/copy") is None) == (i >= 0), i
+        assert (load(MOUNT + "/copy") is None) == (i >= 0), i

@@ -55,6 +55,9 @@ class Spool:
         self.opened.append(remote_name)
         return open(self._folder + "/" + remote_name.replace("/", "_"), "rb")
 
+    def rest(self):
+        pass
+
     def acknowledge(self, name):
         self._events.append(["ack", name])
         self._names = [entry for entry in self._names if entry[0] != name]
