@@ -9,9 +9,9 @@ from tests.spine import rig
 from tests.tools.micropython import HOW_TO_GET, WIDTHS, interpreter
 
 GESTURE = bench_ram.EXAMPLES / "gesture_imu.json"
-RECORDING = 103 * 1024
-UPLOADING = 123 * 1024
-FROM_ROM = 63 * 1024
+RECORDING = 96 * 1024
+UPLOADING = 120 * 1024
+FROM_ROM = 62 * 1024
 
 
 def micropython(width):
@@ -26,7 +26,7 @@ def test_the_gesture_example_on_a_microcontroller():
     found = bench_ram.totals(bench_ram.load(GESTURE), micropython("32-bit"))
     assert 60 * 1024 < found["recording"] < RECORDING, found
     assert found["recording"] + 10 * 1024 < found["uploading"] < UPLOADING, found
-    assert found["names"] < 18 * 1024, found
+    assert found["names"] < 16 * 1024, found
 
 
 def test_code_in_a_read_only_partition():

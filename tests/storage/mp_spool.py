@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 from disk import Disk, begin, content, frames, info, names, record
 
@@ -295,6 +296,26 @@ def test_one_segment_is_sent_as_it_is():
         assert spool.parts("dev/00001-00-00000000/imu-000000") == []
         session = spool.parts(spool.pending()[0])
         assert [part[0] for part in session] == [spool.pending()[0]]
+
+
+def test_at_rest_the_code_for_reading_is_gone_and_comes_back():
+    with Disk() as disk:
+        spool = disk.spool()
+        (writer,) = begin(spool, info(100))
+        record(writer, 100)
+        name = spool.pending()[1]
+        before = spool.parts(name)
+        file = spool.open(name + ".npy")
+        spool.rest()
+        spool.rest()
+        assert "storage.reading" not in sys.modules and not hasattr(storage, "reading")
+        assert len(file.read()) == before[0][1]
+        assert spool.is_lent(spool.session_path + "/000/imu-000000")
+        file.close()
+        assert not spool.is_lent(spool.session_path + "/000/imu-000000")
+        assert spool.parts(name) == before
+        spool.acknowledge(name)
+        assert not spool.is_pending(name)
 
 
 def test_starts_without_a_link_do_not_fill_the_flash():

@@ -241,6 +241,27 @@ def test_run_takes_what_comes_later_and_stops():
     assert shipper.state == "stopped"
 
 
+def test_before_a_long_pause_it_lets_go_of_what_only_shipping_needs():
+    for interval_s, let_go in ((20, ["rest", "close"]), (19, [])):
+        spool = Spool("a")
+        shipper = Shipper(spool, Transport(spool), interval_s=interval_s, backoff=Backoff(0.001, 0.004))
+
+        async def main(spool, shipper):
+            task = asyncio.create_task(shipper.run())
+            while shipper.state != "waiting":
+                await asyncio.sleep_ms(1)
+            log = list(spool.log)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+            return log
+
+        log = asyncio.run(main(spool, shipper))
+        assert log == ["put a", "ack a"] + let_go, log
+
+
 def test_drain_beside_run_sends_nothing_twice():
     spool, transport, shipper = make("a", "b", "c", a=["lost"])
     transport.ship_ms = 5
