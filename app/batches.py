@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from app.uploads import cancel
+from app.uploads import Uploads, cancel
 
 SLICE_MS = 100
 UNLIMITED_S = 86400
@@ -12,7 +12,8 @@ UNLIMITED_S = 86400
 class Batches:
     """At times: `step` begins an upload when one is due, and ends one that may not go on. It ends by itself when all is
     shipped or something fails; then a pause follows, which grows with each failure. Over Bluetooth it is a window of
-    `connect_s`, or as long as somebody is connected who fetches: outside of it the board is not to be found.
+    `connect_s`, or as long as somebody is connected who fetches: outside of it the board is not to be found. A board
+    that was stopped is awake anyway: its radios stay on, or nobody could tell it to start.
 
     `state`: a dict that outlives deep sleep: {"since", "last", "failures", "retry"}.
     """
@@ -28,6 +29,7 @@ class Batches:
         if "since" not in state:  # switched on: what waits has waited for who knows how long
             state.update({"since": 0, "last": 0, "failures": 0, "retry": 0})
         self._task = None
+        self._listens = False  # the task is that of a board that was stopped
         self._shipped = False
         self._now = self._begun = 0
 
@@ -67,10 +69,26 @@ class Batches:
             return
         if not allowed:
             return
+        if not self._board.wanted:
+            self._listens = True
+            self._task = asyncio.create_task(self._listen())
+            return
         at = self.due(now)
         if at is not None and at <= now:
             self._begun = now
             self._task = asyncio.create_task(self._upload())
+
+    async def _listen(self):
+        """All is shipped as it comes, until `start`."""
+        steady = Uploads(self._board)
+        steady.start()
+        try:
+            while not self._board.wanted:
+                await asyncio.sleep_ms(SLICE_MS)
+        finally:
+            await steady.stop()
+            self._listens = False
+            self._state["last"] = self._now
 
     async def _upload(self):
         """One upload, from switching the radios on to switching them off."""
@@ -151,6 +169,8 @@ class Batches:
 
     async def finish(self):
         """One attempt to ship what is there; then end."""
+        if self._listens:
+            await self.stop()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._upload())
         while not self._task.done():
