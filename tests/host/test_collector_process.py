@@ -24,6 +24,7 @@ from tests.host.collector_peer import (
     visible,
 )
 from tests.tools.micropython import ROOT
+from tests.tools.ports import Port
 
 
 class Process:
@@ -64,9 +65,15 @@ def test_collect_ends_when_asked_to(tmp_path, number):
     assert json.loads(collector.rest)["devices"][DEVICE]["stored"] == 1
 
 
-def test_a_collector_killed_in_the_middle_of_a_file_starts_clean(tmp_path):
+@pytest.fixture
+def held():
+    with Port() as port:
+        yield port
+
+
+def test_a_collector_killed_in_the_middle_of_a_file_starts_clean(tmp_path, held):
     root = tmp_path / "out"
-    collector = Process(root, tmp_path / "certs")
+    collector = Process(root, tmp_path / "certs", held.number)
     try:
         assert collector.put(PATH, DATA) == 201
         second = PATH.replace("000000", "000001")
@@ -87,7 +94,7 @@ def test_a_collector_killed_in_the_middle_of_a_file_starts_clean(tmp_path):
     finally:
         collector.end(signal.SIGKILL)
     assert hidden(root) and visible(root) == {"imu-000000.npy": DATA}
-    collector = Process(root, tmp_path / "certs", collector.port)
+    collector = Process(root, tmp_path / "certs", held.number)
     try:
         assert not hidden(root)
         assert collector.put(PATH, DATA) == 412
