@@ -57,9 +57,13 @@ def test_a_board_publishes_under_its_own_name_only(broker):
 
 def test_a_message_beyond_the_size_is_refused_by_the_broker(broker):
     async def test():
+        async with client(broker, DEVICE, timeout=60) as board:
+            await board.publish(f"motelog/{DEVICE}/data", bytes(2_000_000), qos=1)
         with pytest.raises(aiomqtt.MqttError):
             async with client(broker, DEVICE, timeout=2) as board:
                 await board.publish(f"motelog/{DEVICE}/data", bytes(2_200_000), qos=1)
+        while "oversize" not in broker.log.read_text():
+            await asyncio.sleep(0.05)
 
     asyncio.run(asyncio.wait_for(test(), 90))
 

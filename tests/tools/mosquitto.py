@@ -31,7 +31,7 @@ class Mosquitto:
 
     `lines`: more for its file of settings. `users`: name -> password; None: everybody, unless `lines` say it. `tls`:
     (CA, certificate, key) as PEM files; `require`: clients must have a certificate. `persistence`: what it holds
-    outlives it.
+    outlives it. `log`: the file that it writes.
     """
 
     def __init__(self, folder: Path, lines: str | None = None, *, users: dict[str, str] | None = None,
@@ -47,7 +47,7 @@ class Mosquitto:
             self._lines += f"persistence true\npersistence_location {folder}/\nautosave_interval 1\n"
         self._scheme = "mqtts" if tls else "mqtt"
         self._process: subprocess.Popen | None = None
-        self._log = folder / "mosquitto.log"
+        self.log = folder / "mosquitto.log"
         self._held = Port()
         self.port = self._held.number
 
@@ -66,7 +66,7 @@ class Mosquitto:
             f"user {getpass.getuser()}\n"  # else root becomes somebody who may not read our files
             f"listener {self.port} 127.0.0.1\nset_tcp_nodelay true\nmax_queued_messages 100000\n{self._lines}"
         )
-        with open(self._log, "ab") as log:
+        with open(self.log, "ab") as log:
             self._process = subprocess.Popen([program(), "-c", settings], stdout=log, stderr=log)
         give_up = time.monotonic() + START_S
         while time.monotonic() < give_up and self._process.poll() is None:
@@ -76,7 +76,7 @@ class Mosquitto:
             except OSError:
                 time.sleep(0.02)
         self.kill()
-        raise RuntimeError(f"Mosquitto does not listen: {self._log.read_text()}")
+        raise RuntimeError(f"Mosquitto does not listen: {self.log.read_text()}")
 
     def kill(self) -> None:
         self._process.kill()
