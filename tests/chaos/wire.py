@@ -143,8 +143,8 @@ class _Link:
 class Wire:
     """`with Wire(port, "tls", plan) as wire:` listens at 127.0.0.1:`wire.port`, in a thread of its own.
 
-    Each connection has the next fault of `plan`, and one whose connection ended before it came to pass is the next
-    one's again; behind its end all have `default` (None: no fault). `hits`: faults that came to pass, with the first
+    Each connection has the next fault of `plan`, or the last one's, if that did not come to pass before somebody came
+    again. Behind its end all have `default` (None: no fault). `hits`: faults that came to pass, with the first
     byte of their message; `links`: connections so far. `change()`: a new function that turns each message from the
     server into a list of messages. `every`: (bytes, function): when so many more have passed, both ways, everything
     waits until that function has been called, in a thread.
@@ -159,6 +159,7 @@ class Wire:
         self.hits: list[tuple] = []
         self.links = 0
         self._passed = 0
+        self._planned, self._last = None, None  # the last connection's fault, out of the plan; its link
         self._open: set[_Link] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -190,8 +191,11 @@ class Wire:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(asyncio.current_task())
         self.links += 1
-        planned = self._plan.pop(0) if self._plan else None
-        link = _Link(planned or self._default, self._change() if self._change else None)
+        if self._planned is None or self._planned in [fault for fault, _ in self.hits]:
+            self._planned = self._plan.pop(0) if self._plan else None
+        else:
+            self._last.fault = None  # who comes again has given the last connection up
+        self._last = link = _Link(self._planned or self._default, self._change() if self._change else None)
         link.writers = [writer]
         self._open.add(link)
         try:
@@ -207,8 +211,6 @@ class Wire:
         except asyncio.CancelledError:
             pass  # the wire is taken down; asyncio's server would tell of the cancellation as of an error
         finally:
-            if planned and planned not in [fault for fault, _ in self.hits]:
-                self._plan.insert(0, planned)
             self._open.discard(link)
             self._tasks.discard(asyncio.current_task())
 
@@ -220,9 +222,10 @@ class Wire:
             await link.moves.wait()
             passes = link.fault.passes(way, number, offset, len(message)) if link.fault and message else None
             if passes is not None:
-                await self._send(link, writer, message[:passes])
                 self.hits.append((link.fault, message[0]))
-                await self._break(link)
+                how = link.fault.how
+                await self._send(link, writer, message[:passes])
+                await self._break(link, how)
                 message, passes = message[passes:], None
             for piece in change(message) if change and message else [message]:
                 await self._send(link, writer, piece)
@@ -253,8 +256,7 @@ class Wire:
             if self._every and before // self._every[0] < self._passed // self._every[0]:
                 await asyncio.to_thread(self._every[1])
 
-    async def _break(self, link: _Link) -> None:
-        how = link.fault.how
+    async def _break(self, link: _Link, how: str | float) -> None:
         if how == "reset":
             link.reset()
             raise ConnectionResetError

@@ -42,9 +42,9 @@ class Spool:
     def is_pending(self, name):
         return name in [other for other, _ in self._names]
 
-    async def add(self, sign, names):
-        """More names, when that file is there."""
-        while not exists(sign):
+    async def add(self, sign, link, names):
+        """More names, when that file is there and the server has said something unasked."""
+        while not exists(sign) or link().is_quiet():
             await asyncio.sleep_ms(1)
         self._names += names
 
@@ -228,7 +228,7 @@ async def main(scenario):
     ticking = asyncio.create_task(ticker.run()) if scenario.get("tick") else None
     start = ticks_us()
     if "late" in scenario:
-        asyncio.create_task(spool.add(scenario["late_sign"], scenario["late"]))
+        asyncio.create_task(spool.add(scenario["late_sign"], lambda: transport._puts._peer.link, scenario["late"]))
     sockets = None
     if "until" in scenario:
         task = asyncio.create_task(shipper.run() if scenario.get("runs") else shipper.drain(2 * PATIENCE_S))

@@ -67,7 +67,7 @@ class Bench:
 
         It ends when nothing is left to ship, or when all of `until` has come ({} at once): board.py has the words, and
         "here" is a function without arguments that is asked on this side. `late_when`: so is this one, and when it
-        says True the names in `late` are there to be shipped.
+        says True, and the server's unasked word has come, the names in `late` are there to be shipped.
         """
         scenario = {
             "folder": str(files.folder), "names": files.names, "url": url, "ca": str(self._authority.der),
