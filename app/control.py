@@ -55,15 +55,15 @@ class Control:
         return self._order(name)
 
     def _order(self, name):
-        state = self._board.state
-        last = self._board.orders[-1] if self._board.orders else None
-        if name == "start" and (last == "start" or last is None and state == "recording"):
+        orders = self._board.orders
+        records = orders[-1] == "start" if orders else self._board.state == "recording"
+        if name == "start" and records:
             return False, "it is recording already"
-        self._board.orders.append(name)
+        orders.append(name)
         return True, {
             "start": "the recording begins",
-            "stop": "the recording ends" if state == "recording" else "nothing is recorded until start",
-            "pause": "the recording ends for two minutes",
+            "stop": "the recording ends" if records else "nothing is recorded until start",
+            "pause": "the recording ends for two minutes" if records else "nothing is recorded",
             "reboot": "the board starts anew",
             "safe-mode": "the board goes into safe mode",
             "exit": "the program ends",

@@ -44,6 +44,17 @@ def test_start_while_it_records_is_refused_but_not_behind_a_stop(board):
     assert board.orders == ["stop", "start"]
 
 
+def test_bug_a_pause_promised_the_end_of_no_recording(board):
+    """`pull` believed it, and waited for that end for a minute."""
+    control = Control(board)
+    assert "the recording ends" in control.do("pause")[1]
+    assert "the recording ends" not in control.do("pause")[1] + control.do("stop")[1]
+    board.state = "idle"
+    del board.orders[:]
+    assert control.do("pause")[0] and "the recording ends" not in control.do("pause")[1] + control.do("stop")[1]
+    assert control.do("start")[0] and "the recording ends" in control.do("pause")[1], "it begins, and ends"
+
+
 def test_labels_have_limits(board):
     control = Control(board)
     assert control.do("label " + "x" * MAX_TEXT)[0]
