@@ -119,9 +119,11 @@ class Wire(SerialTransport):
     def fresh(self) -> None:
         """A soft reset into the raw REPL: an empty heap, main.py has not run."""
         self._guard(lambda: self.serial.write(b"\x04"))
-        self._read_for(QUIET_S, b"soft reboot\r\n")
-        if not self._read_for(QUIET_S, _RAW).endswith(_RAW):
-            raise WireError(f"{self.port}: the board does not come back from a soft reset")
+        seen = b""
+        while b"soft reboot\r\n" not in seen:
+            seen += self._read_for(QUIET_S, _RAW)
+            if not seen.endswith(_RAW):
+                raise WireError(f"{self.port}: the board does not come back from a soft reset")
         self._watch_over()
 
     def _watch_over(self) -> None:

@@ -287,6 +287,24 @@ def test_a_board_that_is_busy_in_a_loop(config, console, capsys):
     assert code == 0, told
 
 
+def test_bug_a_laptop_that_was_late_to_look_missed_that_the_board_was_back(console):
+    """All that a soft reset prints had come before it read the first of it."""
+    there = wire.Wire(console.port)
+    there.interrupt()
+    console.seen.clear()
+
+    def write_and_look_late(data, plain=there.serial.write):
+        there.serial.write = plain
+        plain(data)
+        until(lambda: console.seen.endswith(wire._RAW), lambda: bytes(console.seen))
+        until(lambda: there.serial.inWaiting() == len(console.seen), "the port has it")
+
+    there.serial.write = write_and_look_late
+    there.fresh()
+    assert there.run("print(6 * 7)") == "42\n"
+    there.close()
+
+
 def test_a_program_that_does_not_give_way(config, console, capsys, monkeypatch):
     monkeypatch.setattr("host.push.wire.INTERRUPT_S", 1.5)
     plain = wire.Wire._read_for
