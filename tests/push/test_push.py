@@ -305,6 +305,17 @@ def test_bug_a_laptop_that_was_late_to_look_missed_that_the_board_was_back(conso
     there.close()
 
 
+def test_bug_a_board_that_was_late_with_its_prompt_was_said_not_to_record(console):
+    """The prompt, not that of the new start, was taken for the program's end."""
+    there = wire.Wire(console.port)
+    there.interrupt()
+    nothing, plain = iter(range(300)), there.serial.inWaiting  # looks, one in 2 ms
+    there.serial.inWaiting = lambda: plain() if next(nothing, None) is None else 0
+    there.start_program()
+    assert next(line for line in there.lines(120) if line.strip()) == "MPY: soft reboot"
+    there.close()
+
+
 def test_a_program_that_does_not_give_way(config, console, capsys, monkeypatch):
     monkeypatch.setattr("host.push.wire.INTERRUPT_S", 1.5)
     plain = wire.Wire._read_for
