@@ -13,6 +13,7 @@ from pathlib import Path
 from mpremote.transport_serial import SerialTransport
 
 from host.virtual import VirtualBoard
+from host.virtual.board import HEAP_KB
 from host.virtual.console import Console
 
 WORLD = {"clock": "real", "flash": {"size_kb": 1024}}
@@ -37,12 +38,12 @@ def be_patient(monkeypatch) -> None:
 
 
 @contextlib.contextmanager
-def powered(workdir: Path, micropython: Path | None = None, **world):
+def powered(workdir: Path, micropython: Path | None = None, heap_kb: int = HEAP_KB, **world):
     """A Console that is being served, by a board that has said its first words; an empty one unless its image in
     `workdir` has something.
     """
     seen = bytearray()
-    board = VirtualBoard(WORLD | world, workdir)
+    board = VirtualBoard(WORLD | world, workdir, heap_kb)
     board.micropython = micropython or board.micropython
     console = Console(board, echo=seen.extend)
     console.codes, console.seen = [], seen
