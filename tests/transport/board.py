@@ -43,8 +43,10 @@ class Spool:
         return name in [other for other, _ in self._names]
 
     async def add(self, sign, link, names):
-        """More names, when that file is there and the server has said something unasked."""
-        while not exists(sign) or link().is_quiet():
+        """More names, when all has been answered, that file is there, and the server has said something unasked (with
+        its answer: then the connection is closed already).
+        """
+        while self._names or not exists(sign) or (link().is_open and link().is_quiet()):
             await asyncio.sleep_ms(1)
         self._names += names
 
