@@ -169,12 +169,13 @@ def _uploads(config: dict, recordings: float, record_s: float, bytes_each: float
         return 1.0, True  # one connection, kept
     latency_s, batch_kb, align_s = (upload.get(key) for key in ("max_latency_s", "min_batch_kb", "align_s"))
     news = recordings if sleeps or not interrupts(config) else recordings * _segments(config, record_s)
-    most = min(news, DAY_S / max(1.0, upload.get("interval_s") or 0, align_s or 0))
+    most = min(news, DAY_S / max(1.0, upload.get("interval_s") or 0))
+    aligned = DAY_S / (align_s or 1)
     if not latency_s:
-        return most, False
+        return min(most, aligned), False
     pause_s = DAY_S / news / 2  # until there is something new that waits, on the average
     by_size = bytes_each * recordings / 1024 / batch_kb if batch_kb else 0.0
-    return min(most, max(by_size, DAY_S / _between(latency_s + pause_s, align_s))), False
+    return min(most, max(min(by_size, aligned), DAY_S / _between(latency_s + pause_s, align_s, 2 * pause_s))), False
 
 
 def has_times(upload: dict) -> bool:
@@ -199,10 +200,12 @@ def _segments(config: dict, record_s: float) -> float:
     return max(math.ceil(record_s * stream["rate_hz"] / stream["segment_frames"]) for stream in streams)
 
 
-def _between(longest_s: float, align_s: float | None) -> float:
-    """Seconds between uploads, `longest_s` at most and at multiples of `align_s` where one of these is in time."""
+def _between(longest_s: float, align_s: float | None, cycle_s: float) -> float:
+    """Seconds between uploads, `longest_s` at most and at multiples of `align_s` where one of these is in time; each
+    waits for something new, `cycle_s` at most.
+    """
     if not align_s:
         return longest_s
     if align_s <= longest_s:
         return longest_s // align_s * align_s
-    return align_s / math.ceil(align_s / longest_s)
+    return align_s / max(1, math.ceil((align_s - cycle_s) / longest_s))
