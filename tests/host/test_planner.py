@@ -244,7 +244,8 @@ def uploads_per_day(config: dict, record_s: int, sleep_s: int, days: int = 30) -
     ("record_s", "sleep_s", "latency", "align"),
     [
         (60, 540, None, 21600), (60, 540, None, 900), (60, 540, 3600, 21600), (60, 540, 21600, 3600),
-        (60, 540, 7200, None), (1, 10, 108, 40000), (295, 19, 6937, 21434), (1, 11, 60, 67), (30, 90, None, None), (20, 40, 5000, 3600),
+        (60, 540, 7200, None), (1, 10, 108, 40000), (295, 19, 6937, 21434), (1, 11, 60, 67),
+        (30, 90, None, None), (20, 40, 5000, 3600),
     ],
 )  # fmt: skip
 def test_bug_uploads_at_multiples_of_align_s_were_reckoned_one_per_recording(record_s, sleep_s, latency, align, sleep):
