@@ -168,14 +168,24 @@ class Batches:
         return await shipping
 
     async def finish(self):
-        """One attempt to ship what is there; then end."""
+        """One attempt to ship what is there; then end. One that is under way may have looked for the last time before
+        the recording's end was written: when it has shipped what it saw, what came behind that is shipped as well.
+        """
         if self._listens:
             await self.stop()
-        if self._task is None or self._task.done():
+        was_under_way = await self._attempt()
+        if was_under_way and self._shipped and self._spool.pending(1):
+            await self._attempt()
+        await self.stop()
+
+    async def _attempt(self):
+        """The upload that is under way, or another one, to its end. -> True: it was under way"""
+        is_under_way = self._task is not None and not self._task.done()
+        if not is_under_way:
             self._task = asyncio.create_task(self._upload())
         while not self._task.done():
             await asyncio.sleep_ms(SLICE_MS)
-        await self.stop()
+        return is_under_way
 
     async def stop(self):
         """End at once."""

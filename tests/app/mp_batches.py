@@ -1,4 +1,4 @@
-"""Uploads that have their times, on a board that was stopped."""
+"""Uploads that have their times, on a board that was stopped or that ends."""
 
 import asyncio
 
@@ -83,3 +83,60 @@ async def stopped_and_started():
     await until(lambda: all([part.runs for part in parts]))
     await batches.stop()
     assert not any([part.runs for part in parts])
+
+
+def test_bug_what_was_written_while_the_last_upload_said_goodbye_stayed_behind():
+    for late, attempts in (["ledger.json"], 2), ([], 1):
+        assert asyncio.run(ended_while_it_ships(late)) == attempts
+
+
+async def ended_while_it_ships(late):
+    """-> number of attempts; `late` comes into the spool after the first has looked for the last time."""
+    board = Late()
+    batches = Batches(board, Due(), {}, 1)
+    batches.step(1, False, NEVER)
+    await until(lambda: board.closing)
+    board.waiting.extend(late)
+    ending = asyncio.create_task(batches.finish())
+    await asyncio.sleep_ms(0)
+    board.may_close = True
+    await ending
+    assert not board.waiting
+    return board.attempts
+
+
+class Due(Policy):
+    def due(self, since, kb, last, retry):
+        return last + 1 if last else 1
+
+
+class Late(Board):
+    """Its shipper ships what waits, then takes leave when it may."""
+
+    state = "idle"
+    acknowledged = attempts = 0
+    closing = may_close = False
+
+    def __init__(self):
+        Board.__init__(self)
+        self.wifi = None
+        self.shipper = self
+        self.sleep = "none"
+        self.waiting = ["imu-000000"]
+
+    def snapshot(self):
+        return {}
+
+    def pending(self, limit):
+        return self.waiting[:limit]
+
+    async def drain(self, deadline_s):
+        self.attempts += 1
+        self.acknowledged += len(self.waiting)
+        self.waiting.clear()
+        return 0
+
+    async def close(self):
+        self.closing = True
+        while not self.may_close:
+            await asyncio.sleep_ms(1)
