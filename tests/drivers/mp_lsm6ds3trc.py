@@ -29,7 +29,7 @@ def test_every_frame_once_on_each_bus_and_selection():
     random.seed(10)
     for spi in (False, True):
         for measure in (BOTH, ACCEL, GYRO):
-            case.every_frame_once(CHIP, 2500, spi=spi, measure=measure, rate_ratio=1.03)
+            case.every_frame_once(CHIP, 1250, spi=spi, measure=measure, rate_ratio=1.03)
 
 
 def test_the_first_frame_is_dropped_and_does_not_count():
