@@ -1,6 +1,6 @@
 """How long nothing is recorded between the recordings of a schedule. Board and laptop."""
 
-from config.times import DAYS, minutes
+from config.times import DAYS, length_minutes, minutes
 
 _WEEK = 7 * 1440
 
@@ -13,7 +13,7 @@ def longest_pause_s(windows):
     spans = []  # (start, end) in minutes of the week
     for window in windows:
         start = minutes(window["from"])
-        length = (minutes(window["to"]) - start - 1) % 1440 + 1
+        length = length_minutes(start, minutes(window["to"]))
         if window["record_s"]:  # the last pause is cut by the end of the window
             longest = max(longest, min(window["sleep_s"], length * 60 - window["record_s"]))
         for day in range(7):

@@ -3,7 +3,7 @@
 """
 
 from config.chips import CHIPS
-from config.times import DAYS, instant, minutes
+from config.times import DAYS, instant, length_minutes, minutes
 from config.validate import listed, shown
 
 _WEEK = 7 * 1440
@@ -78,7 +78,7 @@ def _windows(windows):
         if times[0] == times[1]:
             yield (path + ".to", "is the same as from", 'another time; a whole day is "00:00" to "24:00"')
             continue
-        length = (times[1] - times[0] - 1) % 1440 + 1
+        length = length_minutes(times[0], times[1])
         if _has(window, "record_s") and window["record_s"] > length * 60:
             yield (path + ".record_s", "is longer than the window", "at most {}".format(length * 60))
         if "days" in window:

@@ -25,6 +25,11 @@ def minutes(text):
     return value if int(minute) < 60 and value <= 1440 else None
 
 
+def length_minutes(start, end):
+    """-> how long a window lasts whose ends are `minutes`; one whose end is not after its start ends a day later."""
+    return (end - start - 1) % 1440 + 1
+
+
 def instant(text):
     """-> seconds since 2000-01-01 of "2026-12-01T06:30:00Z" (RFC 3339). None: not such a time, or before 2000."""
     if len(text) != 20 or text[4] + text[7] + text[10] + text[13] + text[16] + text[19] != "--T::Z":

@@ -12,7 +12,7 @@ from config.checks import MAX_BLOCK_BYTES, board_facts, frame_bytes
 from config.chips import CHIPS
 from config.messages import OVERHEAD_BYTES
 from config.running import SLACK, blocks_before
-from config.times import minutes
+from config.times import length_minutes, minutes
 from host.planner.bounds import nearest
 from host.planner.plan import Error
 
@@ -149,7 +149,7 @@ def _halved(filled: dict, path: str) -> Iterator[Repair]:
 
 
 def _length_s(window: dict) -> int:
-    return ((minutes(window["to"]) - minutes(window["from"]) - 1) % 1440 + 1) * 60
+    return length_minutes(minutes(window["from"]), minutes(window["to"])) * 60
 
 
 def _watching(path: str, filled: dict) -> Iterator[Repair]:
